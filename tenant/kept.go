@@ -1,0 +1,145 @@
+package tenant
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// keptVersion changes when a kept file can no longer be read as before.
+const keptVersion = 1
+
+// keptTenants is the file of last good versions. It holds secrets in the clear, so only its owner can read it.
+type keptTenants struct {
+	Version int          `json:"version"`
+	Tenants []keptTenant `json:"tenants"`
+}
+
+type keptTenant struct {
+	Slug                string        `json:"slug"`
+	Brand               string        `json:"brand"`
+	Domains             []string      `json:"domains"`
+	RedirectToCanonical bool          `json:"redirect_to_canonical,omitempty"`
+	Folder              string        `json:"folder,omitempty"`
+	Frontend            string        `json:"frontend,omitempty"`
+	Backend             string        `json:"backend,omitempty"`
+	MongoURI            string        `json:"mongo_uri,omitempty"`
+	Database            string        `json:"database"`
+	JWTSecret           string        `json:"jwt_secret"`
+	CookieDomain        string        `json:"cookie_domain,omitempty"`
+	Enabled             bool          `json:"enabled"`
+	BodyLimit           int64         `json:"body_limit"`
+	Timeout             time.Duration `json:"timeout"`
+	Origin              string        `json:"origin"`
+}
+
+func keptPath(data string) string { return filepath.Join(data, "last-good.json") }
+
+// keepTenants writes the versions that are served, so that a restart can fall back to them.
+func keepTenants(data string, tenants []*Tenant) error {
+	kept := keptTenants{Version: keptVersion, Tenants: make([]keptTenant, len(tenants))}
+	for i, t := range tenants {
+		kept.Tenants[i] = keep(t)
+	}
+	encoded, err := json.Marshal(kept)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return err
+	}
+	return replaceFile(keptPath(data), append(encoded, '\n'))
+}
+
+func keep(t *Tenant) keptTenant {
+	return keptTenant{
+		Slug:                t.Slug,
+		Brand:               t.Brand,
+		Domains:             t.Domains,
+		RedirectToCanonical: t.RedirectToCanonical,
+		Folder:              t.Frontend.Folder,
+		Frontend:            urlText(t.Frontend.URL),
+		Backend:             urlText(t.Backend),
+		MongoURI:            t.Database.URI.Reveal(),
+		Database:            t.Database.Name,
+		JWTSecret:           t.JWTSecret.Reveal(),
+		CookieDomain:        t.CookieDomain,
+		Enabled:             t.Enabled,
+		BodyLimit:           t.Limits.Body,
+		Timeout:             t.Limits.Timeout,
+		Origin:              t.Origin,
+	}
+}
+
+func urlText(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return u.String()
+}
+
+// readKept returns the kept versions, or nil where none were ever kept.
+func readKept(data string) (*Directory, error) {
+	path := keptPath(data)
+	encoded, err := readRegular(path, maxFileSize)
+	if errors.Is(err, errNotThere) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the file %q %w", path, err)
+	}
+	var kept keptTenants
+	if err := json.Unmarshal(encoded, &kept); err != nil || kept.Version != keptVersion {
+		return nil, fmt.Errorf("the file %q is not one that this version has written", path)
+	}
+	tenants := make([]*Tenant, 0, len(kept.Tenants))
+	for _, k := range kept.Tenants {
+		if t, err := k.tenant(); err == nil {
+			tenants = append(tenants, t)
+		}
+	}
+	return NewDirectory(Gateway{}, tenants), nil
+}
+
+// tenant is the inverse of keep. It checks what the other parts rely on, as somebody may have edited the file.
+func (k keptTenant) tenant() (*Tenant, error) {
+	t := &Tenant{
+		Slug:                k.Slug,
+		Brand:               k.Brand,
+		Domains:             k.Domains,
+		RedirectToCanonical: k.RedirectToCanonical,
+		Frontend:            Frontend{Folder: k.Folder},
+		Database:            Database{URI: NewSecret(k.MongoURI), Name: k.Database},
+		JWTSecret:           NewSecret(k.JWTSecret),
+		CookieDomain:        k.CookieDomain,
+		Enabled:             k.Enabled,
+		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout},
+		Origin:              k.Origin,
+	}
+	err := errors.Join(parseSlug(k.Slug), checkDatabaseName(k.Database, t.Database.Embedded()))
+	if k.Frontend != "" {
+		var bad error
+		t.Frontend.URL, bad = parseUpstream(k.Frontend)
+		err = errors.Join(err, bad)
+	}
+	if k.Backend != "" {
+		var bad error
+		t.Backend, bad = parseUpstream(k.Backend)
+		err = errors.Join(err, bad)
+	}
+	for _, domain := range k.Domains {
+		name, bad := CanonicalName(domain)
+		if bad != nil || name != domain {
+			err = errors.Join(err, fmt.Errorf("domain %q is not canonical", domain))
+		}
+	}
+	if len(k.Domains) == 0 || k.JWTSecret == "" || k.BodyLimit <= 0 || k.Timeout <= 0 || strings.ContainsAny(k.Brand, "\r\n") {
+		err = errors.Join(err, errors.New("a value is missing"))
+	}
+	return t, err
+}

@@ -1,0 +1,119 @@
+package tenant
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLoadReadsEveryKey loads the golden file that uses all keys and compares what comes of them.
+func TestLoadReadsEveryKey(t *testing.T) {
+	content, err := os.ReadFile("testdata/golden/full.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := splitGolden(t, string(content))
+	folder := t.TempDir()
+	for name, text := range files {
+		writeFile(t, filepath.Join(folder, name), text)
+	}
+	path := filepath.Join(folder, "tenants.yaml")
+	d, faults := Load(Source{Path: path, Environ: strings.Split(files["environ"], "\n")})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	wantGateway := Gateway{
+		HTTPS: ":443", HTTP: "", Admin: "127.0.0.1:9180",
+		APIHosts: []string{"api.example.com"}, UnknownHost: "ensotek",
+		Certificates:   Certificates{Issuer: "internal", Folder: filepath.Join(folder, "certs")},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
+		Data:           filepath.Join(folder, "data"), Models: filepath.Join(folder, "models"),
+	}
+	if got := *d.Gateway(); !reflect.DeepEqual(got, wantGateway) {
+		t.Errorf("the gateway is\n%+v, want\n%+v", got, wantGateway)
+	}
+	f := func(slug string, want keptTenant) {
+		t.Helper()
+		tenant, ok := d.Tenant([]byte(slug))
+		if !ok {
+			t.Errorf("there is no %q", slug)
+			return
+		}
+		got := keep(tenant)
+		if want.JWTSecret == "" {
+			got.JWTSecret = "" // made
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q is\n%+v, want\n%+v", slug, got, want)
+		}
+		back, err := keep(tenant).tenant()
+		if err != nil || !back.same(tenant) || back.Origin != tenant.Origin {
+			t.Errorf("%q comes back from the data folder as %+v, %v", slug, back, err)
+		}
+	}
+	f("ensotek", keptTenant{
+		Slug: "ensotek", Brand: "Ensotek GmbH", Domains: []string{"ensotek.de", "*.ensotek.de", "ensotek.com.tr"},
+		RedirectToCanonical: true, Folder: filepath.Join(folder, "site"), Backend: "http://127.0.0.1:5000",
+		MongoURI: "mongodb://gateway:hunter2@db.example.com/?authSource=admin", Database: "ensotek", JWTSecret: "also-a-secret",
+		CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Origin: path + ":23",
+	})
+	f("anastasia", keptTenant{
+		Slug: "anastasia", Brand: "KoenigsMassage", Domains: []string{"xn--knigsmassage-4ib.de"},
+		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
+		MongoURI: "mongodb+srv://cluster.example.com/anastasia", Database: "anastasia_live", JWTSecret: "correct horse battery staple",
+		BodyLimit: 1 << 20, Timeout: 5 * time.Second, Origin: path + ":29",
+	})
+	f("radanor", keptTenant{
+		Slug: "radanor", Brand: "Radanor", Domains: []string{"radanor.com"}, RedirectToCanonical: true,
+		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
+		MongoURI: "mongodb://db2.example.com/radanor", Database: "radanor", JWTSecret: "a $ecret # with all",
+		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Origin: filepath.Join(folder, "tenants.d", "radanor.yaml") + ":2",
+	})
+}
+
+func TestLoadDefaults(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tenants.yaml")
+	writeFile(t, path, "\ufefftenants:\r\n  - slug: a\r\n    domains: [a.example.com]\r\n")
+	d, faults := Load(Source{Path: path})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	if g := d.Gateway(); g.HTTPS != ":8443" || g.HTTP != ":8080" || g.Admin != "127.0.0.1:9180" || g.Models != "" || g.Demo {
+		t.Errorf("the gateway is %+v", g)
+	}
+	a := d.Tenants()[0]
+	if a.Brand != "a" || !a.Enabled || a.RedirectToCanonical || !a.Frontend.IsZero() || a.Backend != nil ||
+		!a.Database.Embedded() || a.Database.Name != "a" || a.Limits != (Limits{Body: 10 << 20, Timeout: 60 * time.Second}) {
+		t.Errorf("the tenant is %+v", a)
+	}
+}
+
+func TestFilesThatCannotBeRead(t *testing.T) {
+	folder := t.TempDir()
+	f := func(path, want string) {
+		t.Helper()
+		d, faults := Load(Source{Path: path})
+		if d != nil || len(faults) != 1 || !strings.Contains(faults[0].Message, want) {
+			t.Errorf("Load(%q) gives %v, %v; want %q", path, d, faults, want)
+		}
+	}
+	f(filepath.Join(folder, "nowhere.yaml"), "is not there")
+	f(folder, "is not a regular file")
+	f("/dev/null", "is not a regular file")
+	large := filepath.Join(folder, "large.yaml")
+	file, err := os.Create(large)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Truncate(maxFileSize + 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f(large, "is too large")
+}
