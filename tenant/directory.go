@@ -1,6 +1,9 @@
 package tenant
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // Directory is everything tenants.yaml says, checked and compiled. It is immutable; its methods may be called at once from any
 // number of goroutines and allocate nothing.
@@ -8,8 +11,8 @@ type Directory struct {
 	gateway  Gateway
 	tenants  []*Tenant
 	bySlug   map[string]*Tenant
-	exact    map[string]*Tenant
-	wildcard map[string]*Tenant // keyed by what follows "*."
+	exact    *hostTable
+	wildcard *hostTable // by what follows "*."
 	apiHosts map[string]struct{}
 	unknown  *Tenant
 }
@@ -20,8 +23,8 @@ func NewDirectory(gateway Gateway, tenants []*Tenant) *Directory {
 		gateway:  gateway,
 		tenants:  tenants,
 		bySlug:   make(map[string]*Tenant, len(tenants)),
-		exact:    make(map[string]*Tenant, len(tenants)),
-		wildcard: map[string]*Tenant{},
+		exact:    newHostTable(len(tenants)),
+		wildcard: newHostTable(0),
 		apiHosts: make(map[string]struct{}, len(gateway.APIHosts)),
 	}
 	for _, host := range gateway.APIHosts {
@@ -41,13 +44,11 @@ func NewDirectory(gateway Gateway, tenants []*Tenant) *Directory {
 }
 
 func (d *Directory) addDomain(domain string, t *Tenant) {
-	hosts := d.exact
-	if len(domain) > 2 && domain[:2] == "*." {
-		hosts, domain = d.wildcard, domain[2:]
+	if name, ok := strings.CutPrefix(domain, "*."); ok {
+		d.wildcard.add(name, t)
+		return
 	}
-	if _, taken := hosts[domain]; !taken {
-		hosts[domain] = t
-	}
+	d.exact.add(domain, t)
 }
 
 // Gateway returns the settings outside the tenants.
@@ -56,18 +57,14 @@ func (d *Directory) Gateway() *Gateway { return &d.gateway }
 // Lookup returns the tenant of a host in the form that CanonicalHost gives: an exact name first, else a wildcard for its first label.
 // Its cost does not grow with the number of tenants.
 func (d *Directory) Lookup(host []byte) (*Tenant, bool) {
-	if t, ok := d.exact[string(host)]; ok {
+	if t, ok := d.exact.get(host); ok {
 		return t, true
-	}
-	if len(d.wildcard) == 0 {
-		return nil, false
 	}
 	dot := bytes.IndexByte(host, '.')
 	if dot <= 0 {
 		return nil, false
 	}
-	t, ok := d.wildcard[string(host[dot+1:])]
-	return t, ok
+	return d.wildcard.get(host[dot+1:])
 }
 
 // Unknown returns the tenant that answers for unlisted hosts, or nil.
