@@ -1,0 +1,282 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+)
+
+// bridge turns an HTTP/2 stream of net/http into a fasthttp request and its answer back. It is used for one stream at a time, and kept
+// for others.
+type bridge struct {
+	ctx  fasthttp.RequestCtx
+	conn streamConn
+
+	// Of the answer's header: all values in one piece of memory, and where each of them ends.
+	text []byte
+	ends []int
+}
+
+// serveHTTP2 answers one stream.
+func (g *Gateway) serveHTTP2(w http.ResponseWriter, r *http.Request) {
+	b := g.bridges.Get().(*bridge)
+	b.conn = streamConn{http2Conn: r.Context().Value(connKey{}).(*http2Conn)}
+	b.ctx.Init2(&b.conn, logger{g.log}, true)
+	if refused := b.receive(w, r); refused != nil {
+		g.refuseStream(&b.ctx, refused)
+	} else {
+		g.handle(&b.ctx)
+	}
+	whole := g.send(b, w, r)
+	b.ctx.Request.Reset()
+	b.ctx.Response.Reset()
+	if !b.ctx.Hijacked() { // which no HTTP/2 request can be; the handler would stay in it
+		g.bridges.Put(b)
+	}
+	if !whole {
+		panic(http.ErrAbortHandler) // resets the stream, so that the client does not take half an answer for the whole
+	}
+}
+
+// refuseStream is refuseBytes for a stream that is no proper request.
+func (g *Gateway) refuseStream(ctx *fasthttp.RequestCtx, r *refusal) {
+	x := g.begin(ctx)
+	defer g.finish(x)
+	defer g.rescue(x)
+	g.observer.Connection(RequestRefused)
+	x.refuse(r)
+}
+
+// receive fills the request. Pseudo-header fields are checked as strictly as the bytes of HTTP/1, because upstreams get them as such.
+func (b *bridge) receive(w http.ResponseWriter, r *http.Request) *refusal {
+	if refused := checkStream(r); refused != nil {
+		return refused
+	}
+	h := &b.ctx.Request.Header
+	h.SetMethod(r.Method)
+	h.SetRequestURI(r.RequestURI)
+	h.SetHost(r.Host)
+	fields := 0
+	for name, values := range r.Header {
+		if fields += len(values); fields > headerFields {
+			return refuseFields
+		}
+		if name == "Host" || name == "Content-Length" {
+			continue
+		}
+		if name == "Cookie" {
+			addCookies(h, values)
+			continue
+		}
+		kind := classify([]byte(name))
+		for _, value := range values {
+			if kind == ordinary {
+				h.Add(name, value)
+			} else {
+				b.conn.claims.add(kind, []byte(value))
+			}
+		}
+	}
+	b.ctx.URI().SetScheme("https")
+	if r.ContentLength != 0 && r.Body != nil {
+		b.ctx.Request.SetBodyStream(newStreamBody(w, r), int(r.ContentLength))
+	}
+	return nil
+}
+
+// addCookies joins what HTTP/2 may split (RFC 9113 §8.2.3). fasthttp would take the quotes off values if it knew what they are here.
+func addCookies(h *fasthttp.RequestHeader, values []string) {
+	h.DisableSpecialHeader()
+	h.Add("Cookie", strings.Join(values, "; "))
+	h.EnableSpecialHeader()
+}
+
+// checkStream holds a request to RFC 9113 §8.2.2 and §8.3.1. net/http checks part of this; it would pass a path with a space.
+func checkStream(r *http.Request) *refusal {
+	switch {
+	case r.Method == http.MethodConnect:
+		return refuseConnect
+	case r.TLS == nil: // net/http's way to say that :scheme is not https
+		return refuseMalformed
+	case !isToken(r.Method), len(r.RequestURI) == 0:
+		return refuseMalformed
+	case len(r.RequestURI) > targetBytes:
+		return refuseTargetSize
+	case r.RequestURI[0] != '/' && (r.RequestURI != "*" || r.Method != http.MethodOptions):
+		return refuseMalformed
+	case !isVisible(r.RequestURI):
+		return refuseMalformed
+	}
+	for _, name := range [...]string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
+		if _, ok := r.Header[name]; ok {
+			return refuseMalformed
+		}
+	}
+	for _, te := range r.Header["Te"] {
+		if te != "trailers" {
+			return refuseMalformed
+		}
+	}
+	for _, host := range r.Header["Host"] {
+		if host != r.Host {
+			return refuseTarget
+		}
+	}
+	return nil
+}
+
+// isVisible reports whether a target is made of the ASCII characters that one may hold: no space, no control, no fragment.
+func isVisible(target string) bool {
+	for i := range len(target) {
+		if c := target[i]; c <= ' ' || c >= 0x7f || c == '#' {
+			return false
+		}
+	}
+	return true
+}
+
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
+		if !letter && bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) < 0 {
+			return false
+		}
+	}
+	return len(s) > 0
+}
+
+// send writes the answer and reports whether the client got all of it.
+func (g *Gateway) send(b *bridge, w http.ResponseWriter, r *http.Request) (whole bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			g.log.Error("panic in the body of an answer", zap.Any("panic", v), zap.Stack("stack"))
+			whole = false
+		}
+	}()
+	response := &b.ctx.Response
+	status := response.StatusCode()
+	bodiless := r.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified
+	defer response.CloseBodyStream()
+
+	b.copyHeader(w.Header(), response)
+	if !response.IsBodyStream() && (!bodiless || len(response.Body()) > 0) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(response.Body())))
+	}
+	w.WriteHeader(status)
+	var err error
+	switch {
+	case bodiless:
+	case response.IsBodyStream():
+		err = pump(w, response.BodyStream())
+		b.copyTrailers(w.Header(), response)
+	default:
+		err = write(w, response.Body())
+	}
+	return err == nil
+}
+
+// copyHeader copies the fields of an answer but those of an HTTP/1 connection (RFC 9113 §8.2.2).
+func (b *bridge) copyHeader(to http.Header, response *fasthttp.Response) {
+	b.text, b.ends = b.text[:0], b.ends[:0]
+	for name, value := range response.Header.All() {
+		if !isConnectionField(name) {
+			b.text = append(b.text, value...)
+			b.ends = append(b.ends, len(b.text))
+		}
+	}
+	text, values, i, start := string(b.text), make([]string, len(b.ends)), 0, 0
+	for name := range response.Header.All() {
+		if isConnectionField(name) {
+			continue
+		}
+		key := http.CanonicalHeaderKey(string(name))
+		values[i] = text[start:b.ends[i]]
+		if before, ok := to[key]; ok {
+			to[key] = append(before, values[i])
+		} else {
+			to[key] = values[i : i+1 : i+1]
+		}
+		start = b.ends[i]
+		i++
+	}
+	if _, ok := to["Content-Type"]; !ok {
+		to["Content-Type"] = nil // net/http guesses none then
+	}
+}
+
+func isConnectionField(name []byte) bool {
+	switch len(name) {
+	case 7:
+		return equalFold(name, "Upgrade") || equalFold(name, "Trailer")
+	case 10:
+		return equalFold(name, "Connection") || equalFold(name, "Keep-Alive")
+	case 16:
+		return equalFold(name, "Proxy-Connection")
+	case 17:
+		return equalFold(name, "Transfer-Encoding")
+	}
+	return false
+}
+
+// copyTrailers copies the fields that the end of the body brought.
+func (b *bridge) copyTrailers(to http.Header, response *fasthttp.Response) {
+	for name := range response.Header.Trailers() {
+		to.Set(http.TrailerPrefix+string(name), string(response.Header.PeekBytes(name)))
+	}
+}
+
+// pieces hold one piece of a streamed body.
+var pieces = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// pump sends a body as it comes: each piece is on its way before the next one is waited for.
+func pump(w http.ResponseWriter, body io.Reader) error {
+	piece := pieces.Get().(*[32 << 10]byte)
+	defer pieces.Put(piece)
+	out := http.NewResponseController(w)
+	limit := progress{set: out.SetWriteDeadline}
+	limit.extend()
+	if err := out.Flush(); err != nil { // the header, however long the first piece takes
+		return err
+	}
+	for {
+		limit.extend()
+		n, err := body.Read(piece[:])
+		if n > 0 {
+			if _, err := w.Write(piece[:n]); err != nil {
+				return err
+			}
+			if err := out.Flush(); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// write sends a body that is there, in pieces that a slow client can take in time.
+func write(w http.ResponseWriter, body []byte) error {
+	const size = 256 << 10
+	limit := progress{set: http.NewResponseController(w).SetWriteDeadline}
+	for len(body) > 0 {
+		limit.extend()
+		n := min(len(body), size)
+		if _, err := w.Write(body[:n]); err != nil {
+			return err
+		}
+		body = body[n:]
+	}
+	return nil
+}

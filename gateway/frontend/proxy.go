@@ -1,0 +1,152 @@
+package frontend
+
+import (
+	"errors"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"metahub/tenant"
+)
+
+// exchange is one request to an upstream and its answer. It is used again for later requests.
+type exchange struct {
+	server   *Server
+	ctx      *fasthttp.RequestCtx
+	tenant   *tenant.Tenant
+	upstream *upstream
+	backend  bool // the answer is an API's
+	conn     *conn
+	upload   *upload // nil if the request's body is small
+	request  request
+	answer   head
+	started  time.Time
+}
+
+// proxy answers ctx with what the upstream at u answers, or with an error page.
+func (s *Server) proxy(ctx *fasthttp.RequestCtx, t *tenant.Tenant, u *url.URL, backend bool) {
+	now := time.Now()
+	up := s.pool.get(u, now)
+	ctx.SetUserValue(UpstreamKey, up)
+
+	x := s.scratch.Get().(*exchange)
+	x.server, x.ctx, x.tenant, x.upstream, x.backend, x.started = s, ctx, t, up, backend, now
+	err := x.run()
+	if err != nil {
+		x.fail(err)
+	}
+	x.release()
+}
+
+func (x *exchange) run() error {
+	if err := x.request.build(x.ctx, x.tenant.Slug); err != nil {
+		return err
+	}
+	if err := x.roundTrip(); err != nil {
+		return err
+	}
+	return x.deliver()
+}
+
+// roundTrip gets the head of an answer. A request that met a connection which the upstream had just closed is sent once more on a new
+// one, but only if nobody can tell the difference: it may be sent twice, it can be, and not a byte of an answer has come.
+func (x *exchange) roundTrip() error {
+	x.conn = x.upstream.take(x.started, !x.request.idempotent || x.request.upload != nil)
+	if x.conn != nil {
+		err := x.attempt()
+		if err == nil || !x.mayRetry(err) {
+			return err
+		}
+	}
+	fresh, err := x.upstream.dial()
+	if err != nil {
+		return dialError{err}
+	}
+	x.conn = fresh
+	return x.attempt()
+}
+
+// attempt sends the request on the connection and reads the head of the answer. After an error the connection is closed.
+func (x *exchange) attempt() error {
+	err := x.send()
+	if err == nil {
+		err = x.answer.readFinal(x.conn.reader)
+	}
+	if err == nil && x.answer.status == 101 && !(x.request.websocket && x.answer.websocket) {
+		err = malformed("101 that was not asked for")
+	}
+	if err == nil {
+		return nil
+	}
+	x.conn.discard()
+	if x.upload != nil {
+		var fromClient bodyError
+		if !x.upload.stop() && errors.As(x.upload.err, &fromClient) {
+			return fromClient
+		}
+	}
+	return err
+}
+
+func (x *exchange) send() error {
+	c := x.conn
+	c.extended = time.Time{}
+	if err := c.SetDeadline(x.started.Add(x.patience())); err != nil {
+		return err
+	}
+	_, err := c.Write(x.request.bytes)
+	if x.request.upload == nil {
+		if err != nil && c.reused {
+			return err
+		}
+		// Even when the request could not be sent whole, the upstream may have said why.
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.SetReadDeadline(time.Time{}); err != nil { // upload sets it when it is through
+		return err
+	}
+	x.upload = startUpload(x.ctx, &x.request, c, x.patience())
+	return nil
+}
+
+// patience is how long the upstream may take to answer.
+func (x *exchange) patience() time.Duration {
+	return orDefault(x.tenant.Limits.Timeout, x.server.timings.Answer)
+}
+
+func (x *exchange) mayRetry(err error) bool {
+	return x.request.idempotent && x.request.upload == nil && x.conn.received == 0 && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// release makes the exchange ready for another request. Buffers that a rare request made large are let go.
+func (x *exchange) release() {
+	const keep = 64 << 10
+	server, bytes, raw := x.server, x.request.bytes, x.answer.raw
+	if cap(bytes) > keep {
+		bytes = nil
+	}
+	if cap(raw) > keep {
+		raw = nil
+	}
+	fields := x.answer.fields[:cap(x.answer.fields)]
+	clear(fields) // they would keep a connection's buffer alive
+	*x = exchange{
+		request: request{bytes: bytes, connection: x.request.connection},
+		answer:  head{raw: raw, fields: fields[:0], connection: x.answer.connection},
+	}
+	server.scratch.Put(x)
+}
+
+// dialError is an upstream that no connection could be made to.
+type dialError struct{ cause error }
+
+// Error implements error.
+func (e dialError) Error() string { return e.cause.Error() }
+
+// Unwrap gives the cause to errors.As.
+func (e dialError) Unwrap() error { return e.cause }

@@ -1,0 +1,140 @@
+package frontend
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxIdle is how many unused connections are kept to one upstream.
+const maxIdle = 256
+
+// origin is what connections are shared by: tenants share them only when scheme, host and port are the same.
+type origin struct{ scheme, host string }
+
+// upstream is one origin and its unused connections. It may be used by any number of goroutines at once.
+type upstream struct {
+	address string // "127.0.0.1:3001"
+	tls     *tls.Config
+	timings Timings
+	used    atomic.Int64 // Unix time in seconds of the last request
+	notices notices
+
+	mu      sync.Mutex
+	idle    []*conn // the last one is the one used last
+	retired bool    // no connection is kept any more
+}
+
+func newUpstream(u *url.URL, base *tls.Config, timings Timings) *upstream {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	up := &upstream{address: net.JoinHostPort(u.Hostname(), port), timings: timings}
+	if u.Scheme == "https" {
+		up.tls = base.Clone()
+		up.tls.ServerName = u.Hostname()
+	}
+	return up
+}
+
+// String names the upstream in the access log.
+func (up *upstream) String() string { return up.address }
+
+// take returns an unused connection, or nil. With careful set, a connection that the upstream has closed is not returned even if it
+// was used a moment ago: for requests that cannot be sent twice.
+func (up *upstream) take(now time.Time, careful bool) *conn {
+	for {
+		c := up.pop()
+		if c == nil {
+			return nil
+		}
+		age := now.Sub(c.since)
+		if age < up.timings.Idle && ((age < time.Second && !careful) || c.quiet()) {
+			c.resume()
+			return c
+		}
+		c.Close()
+	}
+}
+
+func (up *upstream) pop() *conn {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	last := len(up.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	c := up.idle[last]
+	up.idle[last] = nil
+	up.idle = up.idle[:last]
+	return c
+}
+
+// put keeps c for the next request. Nothing of the last one may be left in it.
+func (up *upstream) put(c *conn) {
+	c.rest()
+	up.mu.Lock()
+	keep := !up.retired && len(up.idle) < maxIdle
+	if keep {
+		up.idle = append(up.idle, c)
+	}
+	up.mu.Unlock()
+	if !keep {
+		c.Close()
+	}
+}
+
+// dial opens a new connection, with TLS if the upstream is https.
+func (up *upstream) dial() (*conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), up.timings.Dial)
+	defer cancel()
+	socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", up.address)
+	if err != nil {
+		return nil, err
+	}
+	if up.tls == nil {
+		return newConn(socket, socket, up.timings), nil
+	}
+	secure := tls.Client(socket, up.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		socket.Close()
+		return nil, err
+	}
+	return newConn(secure, socket, up.timings), nil
+}
+
+// closeIdle closes connections that were last used before then.
+func (up *upstream) closeIdle(before time.Time) {
+	up.mu.Lock()
+	n := 0
+	for n < len(up.idle) && up.idle[n].since.Before(before) {
+		n++
+	}
+	old := append([]*conn(nil), up.idle[:n]...)
+	up.idle = append(up.idle[:0], up.idle[n:]...)
+	clear(up.idle[len(up.idle):cap(up.idle)])
+	up.mu.Unlock()
+	for _, c := range old {
+		c.Close()
+	}
+}
+
+// retire closes all unused connections, and those in use when their request ends.
+func (up *upstream) retire() {
+	up.mu.Lock()
+	up.retired = true
+	old := up.idle
+	up.idle = nil
+	up.mu.Unlock()
+	for _, c := range old {
+		c.Close()
+	}
+}

@@ -1,0 +1,137 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"metahub/tenant"
+)
+
+// exchange is one request on its way through the gateway, with what has been found out about it so far.
+type exchange struct {
+	ctx       *fasthttp.RequestCtx
+	gateway   *Gateway
+	started   time.Time
+	peer      *peer
+	directory *tenant.Directory // in force for the whole request, even if another is published meanwhile
+	claims    claims
+	malformed *refusal // of the header fields
+	tenant    *tenant.Tenant
+	host      []byte // as tenant.CanonicalHost returns it
+	port      []byte // as the client wrote it; empty for the default
+	api       bool   // the path is /api or below it
+	shared    bool   // the host is one of the API hosts
+	preflight bool   // a CORS preflight that the gateway allows
+	body      *countedBody
+	client    []byte // the address that the request comes from
+	id        []byte
+	line      line
+
+	buffers // memory that is kept from request to request
+}
+
+type buffers struct {
+	hostBytes, portBytes, idBytes, scratch, method, path []byte
+	fields                                               [1]zap.Field
+}
+
+// handle is the way of every request to a tenant, whatever protocol brought it.
+func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
+	x := g.begin(ctx)
+	defer g.finish(x)
+	defer g.rescue(x)
+	if r := g.serve(x); r != nil {
+		x.refuse(r)
+	}
+}
+
+// serve answers, or returns why it did not.
+func (g *Gateway) serve(x *exchange) *refusal {
+	if r := g.admit(x); r != nil {
+		return r
+	}
+	x.stampHeaders()
+	x.countBody()
+	switch {
+	case x.answerOptions(), x.redirectToCanonical():
+		return nil
+	case x.api && x.tenant.Backend != nil:
+		g.frontends.ServeBackend(x.ctx, x.tenant)
+	case x.api:
+		x.line.upstream = &embedded
+		g.api(x.ctx)
+	default:
+		g.frontends.Serve(x.ctx, x.tenant)
+	}
+	return x.bodyFault()
+}
+
+// admit decides, by the head alone, whether the request goes on. Each step relies on the one before it.
+func (g *Gateway) admit(x *exchange) *refusal {
+	if x.malformed != nil {
+		return x.malformed
+	}
+	if r := x.readTarget(); r != nil {
+		return r
+	}
+	if r := x.identify(); r != nil {
+		return r
+	}
+	if x.shared && !x.api {
+		return refuseNotAPI
+	}
+	return x.checkLength()
+}
+
+// expect answers "Expect: 100-continue": a request that will be refused anyway is refused before its body is sent.
+func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
+	x := g.begin(ctx)
+	r := g.admit(x)
+	if r == nil {
+		g.release(x)
+		return fasthttp.StatusContinue
+	}
+	x.report(r.status)
+	return r.status
+}
+
+func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
+	x := g.exchanges.Get().(*exchange)
+	x.ctx, x.gateway, x.started = ctx, g, time.Now()
+	x.peer = ctx.Conn().(peered).self()
+	x.directory = g.registry.Current()
+	x.malformed = x.cleanHeaders()
+	x.identifyClient()
+	return x
+}
+
+// rescue turns a panic into a 500 page, so that it costs its own request only.
+func (g *Gateway) rescue(x *exchange) {
+	if v := recover(); v != nil {
+		g.log.Error("panic in a handler", zap.ByteString("request_id", x.id), zap.Any("panic", v), zap.Stack("stack"))
+		x.refuse(refusePanic)
+	}
+}
+
+// finish completes the answer and has it logged once its last byte is gone.
+func (g *Gateway) finish(x *exchange) {
+	h := &x.ctx.Response.Header
+	x.writeCORS()
+	h.SetNoDefaultContentType(true)
+	h.SetCanonical(headerRequestID, x.id)
+	if g.draining.Load() {
+		h.SetConnectionClose()
+	}
+	if x.ctx.Hijacked() {
+		x.peer.connection.hijacked()
+	}
+	x.report(x.ctx.Response.StatusCode())
+}
+
+// release makes the exchange ready for another request.
+func (g *Gateway) release(x *exchange) {
+	*x = exchange{buffers: x.buffers}
+	g.exchanges.Put(x)
+}

@@ -1,0 +1,163 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// listen opens an address of tenants.yaml; key is where it stands there.
+func listen(key, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: address %q is in use by another program; stop that program, or choose another address", key, address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s: no permission to listen on %q; choose a port above 1023, or give the program CAP_NET_BIND_SERVICE", key, address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s: this machine has no address %q; choose one that it has, or \":port\" for all of them", key, address)
+	}
+	return nil, fmt.Errorf("%s: cannot listen on %q: %w", key, address, err)
+}
+
+// accept serves each connection of l in its own goroutine until l is closed, or its deadline has passed, which closes it. No other
+// error ends it: out of file descriptors, say, it waits for some to be closed.
+func (g *Gateway) accept(l net.Listener, serve func(*connection)) {
+	pause := time.Duration(0)
+	for {
+		socket, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+			_ = l.Close()
+			return
+		}
+		if err != nil {
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			g.log.Warn("cannot accept a connection, trying again", zap.Stringer("address", l.Addr()), zap.Duration("pause", pause), zap.Error(err))
+			time.Sleep(pause)
+			continue
+		}
+		pause = 0
+		c := g.connections.add(socket)
+		g.arriving.Add(1)
+		g.connections.wait.Go(func() {
+			defer g.drop(c)
+			serve(c)
+		})
+	}
+}
+
+// drop closes a connection on which the program itself panicked below any request.
+func (g *Gateway) drop(c *connection) {
+	if v := recover(); v != nil {
+		g.log.Error("panic on a connection", zap.Any("panic", v), zap.Stack("stack"))
+		_ = c.Close()
+	}
+}
+
+func (g *Gateway) servePlain(c *connection) {
+	g.arriving.Done()
+	if err := g.plain.ServeConn(&plainConn{Conn: c.serveHTTP1(c, g.limits), peer: newPeer(c)}); err != nil {
+		g.log.Debug("connection ended", zap.Error(err))
+	}
+}
+
+// serveSecure completes the handshake; then ALPN says who decodes.
+func (g *Gateway) serveSecure(c *connection) {
+	layer, http2, err := g.arrive(c)
+	if err != nil {
+		g.observer.Connection(HandshakeFailed)
+		g.log.Debug("handshake failed", zap.Stringer("client", c.RemoteAddr()), zap.Error(err))
+		_ = c.Close()
+		return
+	}
+	if http2 {
+		return
+	}
+	err = g.secure.ServeConn(&secureConn{Conn: c.serveHTTP1(layer, g.limits), peer: newTLSPeer(c, layer.ConnectionState()), tls: layer})
+	if err != nil {
+		g.log.Debug("connection ended", zap.Stringer("client", c.RemoteAddr()), zap.Error(err))
+	}
+}
+
+// arrive completes the handshake, and hands over a connection that chose HTTP/2.
+func (g *Gateway) arrive(c *connection) (layer *tls.Conn, http2 bool, err error) {
+	defer g.arriving.Done()
+	layer, err = g.handshake(c)
+	if err != nil || layer.ConnectionState().NegotiatedProtocol != "h2" {
+		return layer, false, err
+	}
+	if !g.streams.hand(layer) {
+		_ = layer.Close()
+	}
+	return layer, true, nil
+}
+
+func (g *Gateway) handshake(c *connection) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+	defer cancel()
+	layer := tls.Server(c, g.tls)
+	err := layer.HandshakeContext(ctx)
+	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok && looksLikeHTTP(record.RecordHeader) {
+		_, _ = c.Write([]byte("HTTP/1.0 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\nThis port speaks HTTPS: write https:// in front of the address.\n"))
+	}
+	return layer, err
+}
+
+func looksLikeHTTP(start [5]byte) bool {
+	switch string(start[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
+		return true
+	}
+	return false
+}
+
+// handover is the listener of the HTTP/2 server: it accepts connections whose handshake chose h2.
+type handover struct {
+	addr   net.Addr
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newHandover(addr net.Addr) *handover {
+	return &handover{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// hand gives c to the server; it reports false once the server takes no more.
+func (h *handover) hand(c net.Conn) bool {
+	select {
+	case h.conns <- c:
+		return true
+	case <-h.closed:
+		return false
+	}
+}
+
+// Accept implements net.Listener.
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (h *handover) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *handover) Addr() net.Addr { return h.addr }

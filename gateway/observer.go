@@ -1,0 +1,43 @@
+package gateway
+
+import "time"
+
+// Observer is told what happens, for metrics. Its methods are called from many goroutines at once and must not block.
+type Observer interface {
+	// Request tells of a request that was answered to its last byte.
+	Request(Sample)
+	// Connection tells of a step in a connection's life.
+	Connection(Event)
+}
+
+// Sample is one request.
+type Sample struct {
+	Tenant   string // the slug, or "" where none was found
+	Protocol string // "HTTP/1.1" or "HTTP/2.0"
+	Status   int
+	Duration time.Duration // to the last byte of the answer
+	BytesIn  int64         // of the request's body
+	BytesOut int64         // of the answer's body
+}
+
+// Event is a step in a connection's life.
+type Event uint8
+
+// The events. Every Opened is followed by one Closed; the others may come between.
+const (
+	Opened Event = iota
+	Closed
+	HandshakeFailed // TLS was not agreed on: no certificate for the name, no common protocol, too slow
+	RequestRefused  // the bytes were no well-formed request
+)
+
+// String implements fmt.Stringer with the form that metrics use.
+func (e Event) String() string {
+	return [...]string{"opened", "closed", "handshake_failed", "request_refused"}[e]
+}
+
+// nobody observes nothing.
+type nobody struct{}
+
+func (nobody) Request(Sample)   {}
+func (nobody) Connection(Event) {}
