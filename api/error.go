@@ -1,0 +1,132 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"metahub/api/model"
+	"metahub/store"
+)
+
+// Error is a refusal: a code for machines, a sentence for people, and the cause for the log alone.
+type Error struct {
+	Status  int
+	Code    string
+	Message string
+	// Issues says what is wrong with each field of a body (422).
+	Issues []model.Issue
+	// RetryAfter is when it is worth trying again.
+	RetryAfter time.Duration
+	// Allow lists the methods of an address (405).
+	Allow string
+
+	cause error
+}
+
+// Error implements error. It is for the log and for the command line, and says more than a client is told.
+func (e *Error) Error() string {
+	text := e.Message
+	for _, issue := range e.Issues {
+		text += " " + issue.Path + " " + issue.Message + "."
+	}
+	if e.cause != nil {
+		text += ": " + e.cause.Error()
+	}
+	return text
+}
+
+// Unwrap returns the hidden cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Refusals that are the same for every request.
+var (
+	errNoTenant     = &Error{Status: 400, Code: "no_tenant", Message: "The request names no tenant."}
+	errNoRoute      = &Error{Status: 404, Code: "not_found", Message: "There is nothing at this address."}
+	errNotID        = &Error{Status: 404, Code: "not_found", Message: "There is nothing at this address: an id is 24 hexadecimal digits."}
+	errNoDocument   = &Error{Status: 404, Code: "not_found", Message: "There is no document with this id."}
+	errUnauthorized = &Error{Status: 401, Code: "unauthorized", Message: "Sign in first: send the token as \"Authorization: Bearer …\" or as the accessToken cookie."}
+	errBadToken     = &Error{Status: 401, Code: "unauthorized", Message: "The token is not valid here any more: sign in again."}
+	errCredentials  = &Error{Status: 401, Code: "invalid_credentials", Message: "The e-mail address or the password is wrong."}
+	errForbidden    = &Error{Status: 403, Code: "forbidden", Message: "Your role does not allow this."}
+	errForeignSite  = &Error{Status: 403, Code: "foreign_origin", Message: "A cookie signs in only pages of the tenant's own hosts: send their Origin, or the token as a bearer."}
+)
+
+func badRequest(format string, args ...any) error {
+	return &Error{Status: 400, Code: "bad_request", Message: fmt.Sprintf(format, args...)}
+}
+
+func methodNotAllowed(allow string) error {
+	return &Error{Status: 405, Code: "method_not_allowed", Message: "This address allows " + allow + ".", Allow: allow}
+}
+
+func invalid(issues []model.Issue) error {
+	return &Error{Status: 422, Code: "validation_failed", Message: "Validation error.", Issues: issues}
+}
+
+// fail writes every error: the one place that decides what a client may learn.
+func (a *API) fail(r *request, err error) {
+	refusal := asError(err)
+	if refusal.Status == fasthttp.StatusInternalServerError {
+		a.log.Error("request failed", append(r.logFields(), zap.Error(err))...)
+	}
+	header := &r.http.Response.Header
+	if refusal.RetryAfter > 0 {
+		header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(refusal.RetryAfter.Seconds()))))
+	}
+	if refusal.Allow != "" {
+		header.Set(fasthttp.HeaderAllow, refusal.Allow)
+	}
+	if refusal.Status == fasthttp.StatusUnauthorized {
+		header.Set(fasthttp.HeaderWWWAuthenticate, "Bearer") // RFC 9110 §11.6.1
+	}
+	body, err := json.Marshal(struct {
+		Success   bool          `json:"success"`
+		Message   string        `json:"message"`
+		Code      string        `json:"code"`
+		RequestID string        `json:"request_id"`
+		Errors    []model.Issue `json:"errors,omitempty"`
+	}{false, refusal.Message, refusal.Code, r.requestID(), refusal.Issues})
+	if err != nil {
+		a.log.Error("error has no JSON form", append(r.logFields(), zap.Error(err))...)
+	}
+	r.http.Response.SetBody(body)
+	r.setHeaders(refusal.Status)
+}
+
+// asError turns what a handler returned into what a client may see. Whatever is not a refusal is internal.
+func asError(err error) *Error {
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	var unavailable *store.Unavailable
+	if errors.As(err, &unavailable) {
+		return &Error{
+			Status:     503,
+			Code:       "unavailable",
+			Message:    "The database cannot be reached just now. Try again in a moment.",
+			RetryAfter: max(unavailable.RetryAfter, time.Second),
+			cause:      err,
+		}
+	}
+	return &Error{Status: 500, Code: "internal", Message: "Something went wrong here. The request id helps to find out what.", cause: err}
+}
+
+func (r *request) logFields() []zap.Field {
+	fields := []zap.Field{
+		zap.String("request_id", r.requestID()),
+		zap.String("method", string(r.http.Method())),
+		zap.String("path", string(r.http.Path())),
+	}
+	if r.tenant != nil {
+		fields = append(fields, zap.String("tenant", r.tenant.Slug))
+	}
+	return fields
+}

@@ -1,0 +1,92 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Load compiles every *.yaml file of a folder. The error is a Faults, unless the folder itself cannot be read; then there is no Set:
+// a model that is half understood is not served.
+func Load(files fs.FS) (*Set, error) {
+	names, err := fs.Glob(files, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, errors.New("the models folder has no *.yaml file")
+	}
+	l := loader{set: &Set{byName: map[string]*Model{}}, owners: map[string]string{}}
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("models: %w", err)
+		}
+		l.add(path.Base(name), text)
+	}
+	if len(l.faults) > 0 {
+		return nil, l.faults
+	}
+	return l.set, nil
+}
+
+// loader compiles files one by one and knows what is taken by those before.
+type loader struct {
+	set    *Set
+	faults Faults
+	owners map[string]string // "route /api/x" → file
+}
+
+func (l *loader) add(file string, text []byte) {
+	s := &source{file: file, defs: map[string]*shape{}}
+	root := s.parse(text)
+	if root != nil {
+		m := s.compile(root)
+		l.claim(s, root, m)
+	}
+	slices.SortStableFunc(s.faults, func(a, b Fault) int { return a.Line - b.Line })
+	l.faults = append(l.faults, s.faults...)
+}
+
+// parse returns the one mapping of a file.
+func (s *source) parse(text []byte) *yaml.Node {
+	var document, second yaml.Node
+	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
+	if err := decoder.Decode(&document); err != nil {
+		s.fault(nil, "not YAML, or empty: %v", err)
+		return nil
+	}
+	if decoder.Decode(&second) == nil {
+		s.fault(&second, "one file declares one model: move what follows \"---\" to its own file")
+		return nil
+	}
+	return document.Content[0]
+}
+
+// claim gives the model its name and routes, which no other model may have.
+func (l *loader) claim(s *source, root *yaml.Node, m *Model) {
+	l.claimOne(s, root, "model", m.Name)
+	l.claimOne(s, root, "collection", m.Collection)
+	for _, route := range m.Routes {
+		l.claimOne(s, root, "route", route)
+	}
+	l.set.models = append(l.set.models, m)
+	l.set.byName[m.Name] = m
+}
+
+func (l *loader) claimOne(s *source, root *yaml.Node, what, name string) {
+	if name == "" {
+		return // it is missing, and that has been said
+	}
+	key := what + " " + name
+	if owner, taken := l.owners[key]; taken {
+		s.fault(root, "the %s %q belongs to %s already", what, name, owner)
+		return
+	}
+	l.owners[key] = s.file
+}

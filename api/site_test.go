@@ -1,0 +1,226 @@
+package api_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"metahub/api"
+	"metahub/store"
+	"metahub/tenant"
+)
+
+// The tenants of the tests. Both have users with the same addresses and passwords.
+const (
+	anna = "anna"
+	ben  = "ben"
+)
+
+const (
+	adminEmail = "admin@example.test"
+	userEmail  = "user@example.test"
+	password   = "correct horse"
+)
+
+// site is an API that serves anna.test and ben.test from an embedded database, as it is served behind the gateway: streaming bodies,
+// and the tenant bound to the request before it comes.
+type site struct {
+	t        testing.TB
+	api      *api.API
+	store    *store.Store
+	registry *tenant.Registry
+	address  string
+	logs     *observer.ObservedLogs
+}
+
+func newSite(t testing.TB) *site {
+	t.Helper()
+	core, logs := observer.New(zapcore.InfoLevel)
+	s := &site{
+		t:     t,
+		store: store.New(store.Config{Data: t.TempDir()}),
+		logs:  logs,
+		registry: tenant.NewRegistry(tenant.NewDirectory(tenant.Gateway{}, []*tenant.Tenant{
+			newTenant(anna), newTenant(ben),
+		})),
+	}
+	t.Cleanup(func() {
+		if err := s.store.Close(context.Background()); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	var err error
+	if s.api, err = api.New(api.Config{Store: s.store, Registry: s.registry, Logger: zap.New(core)}); err != nil {
+		t.Fatal(err)
+	}
+	s.serve()
+	t.Cleanup(s.printLogs)
+	return s
+}
+
+// printLogs shows what the API has logged when a test fails.
+func (s *site) printLogs() {
+	if !s.t.Failed() {
+		return
+	}
+	for _, entry := range s.logs.All() {
+		s.t.Log(entry.Level, entry.Message, entry.ContextMap())
+	}
+}
+
+func newTenant(slug string) *tenant.Tenant {
+	return &tenant.Tenant{
+		Slug:      slug,
+		Brand:     "Brand of " + slug,
+		Domains:   []string{slug + ".test", "www." + slug + ".test"},
+		Database:  tenant.Database{Name: slug},
+		JWTSecret: tenant.NewSecret("the-key-of-" + slug),
+		Enabled:   true,
+	}
+}
+
+func (s *site) serve() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	server := &fasthttp.Server{
+		StreamRequestBody: true,
+		Handler: func(ctx *fasthttp.RequestCtx) {
+			if t, ok := s.registry.Current().Lookup([]byte(strings.Split(string(ctx.Host()), ":")[0])); ok {
+				ctx.SetUserValue(tenant.ContextKey, t)
+			}
+			s.api.Handle(ctx)
+		},
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	s.address = listener.Addr().String()
+	s.t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		if err := server.Shutdown(); err != nil {
+			s.t.Errorf("shut down: %v", err)
+		}
+		listener.Close() // Shutdown before Serve has begun closes nothing
+		<-served
+	})
+}
+
+func (s *site) tenant(slug string) *tenant.Tenant {
+	t, ok := s.registry.Current().Tenant([]byte(slug))
+	if !ok {
+		s.t.Fatalf("there is no tenant %q", slug)
+	}
+	return t
+}
+
+// addUsers gives a tenant an admin and a user.
+func (s *site) addUsers(slug string) {
+	s.t.Helper()
+	for email, role := range map[string]string{adminEmail: "admin", userEmail: "user"} {
+		if err := s.api.CreateUser(s.t.Context(), s.tenant(slug), "Name of "+role, email, password, role); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// insert writes documents as another program would, past the API.
+func (s *site) insert(slug, collection string, documents ...bson.D) {
+	s.t.Helper()
+	err := s.store.Do(s.t.Context(), s.tenant(slug), func(ctx context.Context, db *mongo.Database) error {
+		_, err := db.Collection(collection).InsertMany(ctx, documents)
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// stored reads one document past the API.
+func (s *site) stored(slug, collection string, filter bson.D) (document bson.M) {
+	s.t.Helper()
+	err := s.store.Do(s.t.Context(), s.tenant(slug), func(ctx context.Context, db *mongo.Database) error {
+		return db.Collection(collection).FindOne(ctx, filter).Decode(&document)
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return document
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send sends one request to a tenant. Headers are "Name: value".
+func (s *site) send(slug, method, path, body string, headers ...string) answer {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	var reader io.Reader
+	if body != "" {
+		reader = strings.NewReader(body)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+s.address+path, reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	request.Host = slug + ".test:8443"
+	request.Header.Set("X-Request-ID", "request-1")
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		if name == "Transfer-Encoding" {
+			request.ContentLength = -1
+			continue
+		}
+		request.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(text)}
+}
+
+// signIn returns a bearer header for a user.
+func (s *site) signIn(slug, email string) string {
+	s.t.Helper()
+	return "Authorization: Bearer " + s.token(slug, email)
+}
+
+func (s *site) token(slug, email string) string {
+	s.t.Helper()
+	got := s.send(slug, "POST", "/api/users/login", `{"email":"`+email+`","password":"`+password+`"}`)
+	if got.status != 200 {
+		s.t.Fatalf("sign in: %d %s", got.status, got.body)
+	}
+	return text(s.t, got.body, "token")
+}
+
+// sendChunked sends a body without saying how long it is.
+func (s *site) sendChunked(slug, path, body string, headers ...string) answer {
+	s.t.Helper()
+	return s.send(slug, "POST", path, body, append(headers, "Transfer-Encoding: chunked")...)
+}
