@@ -1,0 +1,90 @@
+package admin
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"metahub/tenant"
+)
+
+// Metrics counts what the gateway does, for Prometheus. All its methods may be called at once from any number of goroutines; those on
+// the path of a request take no lock and allocate nothing.
+type Metrics struct {
+	registry   *prometheus.Registry
+	requests   *requests
+	http1      prometheus.Counter
+	http2      prometheus.Counter
+	opened     prometheus.Counter
+	open       prometheus.Gauge
+	handshakes prometheus.Counter
+	refused    prometheus.Counter
+}
+
+// NewMetrics makes an empty set with a registry of its own. At most labels of the directory's tenants are told apart; all others share
+// the label "_other".
+func NewMetrics(version string, directory *tenant.Registry, labels int) *Metrics {
+	registry := prometheus.NewRegistry()
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		registry.MustRegister(c)
+		return c
+	}
+	protocols := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "metahub_protocol_requests_total", Help: "Requests answered, by protocol.",
+	}, []string{"protocol"})
+	m := &Metrics{
+		registry: registry,
+		requests: newRequests(labels, func() int { return len(directory.Current().Tenants()) }),
+		http1:    protocols.WithLabelValues("HTTP/1.1"),
+		http2:    protocols.WithLabelValues("HTTP/2.0"),
+		opened:   counter("metahub_connections_opened_total", "Client connections accepted."),
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "metahub_connections_open", Help: "Client connections that are open.",
+		}),
+		handshakes: counter("metahub_handshake_failures_total", "Connections on which TLS was not agreed on; an unlisted name is the common reason."),
+		refused:    counter("metahub_refused_requests_total", "Requests refused because their bytes were no well-formed request."),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "metahub_build_info", Help: "Always 1; the labels say what is running.",
+		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
+	})
+	build.Set(1)
+	registry.MustRegister(build, m.requests, protocols, m.open,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Request counts one request that was answered. slug is empty where no tenant was found; received and sent are the bytes of the two
+// bodies.
+func (m *Metrics) Request(slug, protocol string, status int, took time.Duration, received, sent int64) {
+	m.requests.observe(slug, status, took, received, sent)
+	if protocol == "HTTP/2.0" {
+		m.http2.Inc()
+		return
+	}
+	m.http1.Inc()
+}
+
+// ConnectionOpened counts a client connection; one ConnectionClosed follows.
+func (m *Metrics) ConnectionOpened() {
+	m.opened.Inc()
+	m.open.Inc()
+}
+
+// ConnectionClosed ends what ConnectionOpened began.
+func (m *Metrics) ConnectionClosed() { m.open.Dec() }
+
+// HandshakeFailed counts a connection on which TLS was not agreed on.
+func (m *Metrics) HandshakeFailed() { m.handshakes.Inc() }
+
+// RequestRefused counts bytes that were no well-formed request.
+func (m *Metrics) RequestRefused() { m.refused.Inc() }
+
+func (m *Metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}

@@ -1,0 +1,102 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"metahub/tenant"
+)
+
+// pulled are the metrics that nobody counts: each scrape asks the parts of the server that know.
+type pulled struct {
+	config Config
+	descs  map[string]*prometheus.Desc
+}
+
+func newPulled(config Config) *pulled {
+	p := &pulled{config: config, descs: map[string]*prometheus.Desc{}}
+	add := func(name, help string, labels ...string) { p.descs[name] = prometheus.NewDesc(name, help, labels, nil) }
+	add("metahub_tenants", "Tenants that are served, disabled ones included.")
+	add("metahub_tenants_flagged", "Tenants at fault in tenants.yaml: served as they last were good, or left out.")
+	add("metahub_reloads_total", "Attempts to read tenants.yaml since the start, by whether they found a fault.", "result")
+	add("metahub_reload_last_success", "1 when the last attempt to read tenants.yaml found no fault, else 0.")
+	add("metahub_reload_last_timestamp_seconds", "When tenants.yaml was last read.")
+	add("metahub_reload_last_duration_seconds", "How long that took, until its tenants were served.")
+	add("metahub_databases", "Database deployments in use, by state.", "state")
+	add("metahub_database_operations_in_flight", "Operations that run on databases now.")
+	add("metahub_certificate_faults", "Hosts whose own PEM files cannot be used.")
+	add("metahub_certificate_next_expiry_timestamp_seconds", "When the first of the certificates in use expires.")
+	return p
+}
+
+// Describe implements prometheus.Collector.
+func (p *pulled) Describe(c chan<- *prometheus.Desc) {
+	for _, desc := range p.descs {
+		c <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (p *pulled) Collect(c chan<- prometheus.Metric) {
+	gauge := func(name string, value float64, labels ...string) {
+		c <- prometheus.MustNewConstMetric(p.descs[name], prometheus.GaugeValue, value, labels...)
+	}
+	p.collectReloads(c, gauge)
+	p.collectDatabases(gauge)
+	p.collectCertificates(gauge)
+}
+
+type gauge func(name string, value float64, labels ...string)
+
+func (p *pulled) collectReloads(c chan<- prometheus.Metric, gauge gauge) {
+	verdict := p.config.Reloads.Verdict()
+	gauge("metahub_tenants", float64(len(p.config.Registry.Current().Tenants())))
+	gauge("metahub_tenants_flagged", float64(len(verdict.Flagged)))
+	total := func(result string, n uint64) {
+		c <- prometheus.MustNewConstMetric(p.descs["metahub_reloads_total"], prometheus.CounterValue, float64(n), result)
+	}
+	total("success", verdict.Attempts-verdict.Failures)
+	total("failure", verdict.Failures)
+	gauge("metahub_reload_last_success", success(verdict))
+	gauge("metahub_reload_last_timestamp_seconds", float64(verdict.Time.UnixMilli())/1e3)
+	gauge("metahub_reload_last_duration_seconds", verdict.Duration.Seconds())
+}
+
+func (p *pulled) collectDatabases(gauge gauge) {
+	up, down, running := 0, 0, 0
+	for _, d := range p.config.Databases() {
+		running += d.InFlight
+		if d.Available {
+			up++
+		} else {
+			down++
+		}
+	}
+	gauge("metahub_databases", float64(up), "available")
+	gauge("metahub_databases", float64(down), "unavailable")
+	gauge("metahub_database_operations_in_flight", float64(running))
+}
+
+func (p *pulled) collectCertificates(gauge gauge) {
+	faults, next := 0, time.Time{}
+	for _, c := range p.config.Certificates() {
+		if c.Fault != "" {
+			faults++
+		}
+		if !c.NotAfter.IsZero() && (next.IsZero() || c.NotAfter.Before(next)) {
+			next = c.NotAfter
+		}
+	}
+	gauge("metahub_certificate_faults", float64(faults))
+	if !next.IsZero() {
+		gauge("metahub_certificate_next_expiry_timestamp_seconds", float64(next.Unix()))
+	}
+}
+
+func success(v tenant.Verdict) float64 {
+	if v.OK {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,141 @@
+// Neighbours measures what a tenant whose MongoDB is dead costs the others: their latency with the dead tenant under load next to
+// without, in one run, rounds interleaved.
+//
+//	go run ./bench/neighbours
+//	go run ./bench/neighbours -d 10s -bin ./metahub
+//
+// The dead database accepts connections and never answers, the worst of the ways to be down. The healthy tenant is asked for its
+// settings (embedded API and database) at a fixed rate, so that both halves do the same work.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"metahub/bench/metahub"
+)
+
+func main() {
+	d := flag.Duration("d", 5*time.Second, "how long one half of a round is")
+	rounds := flag.Int("rounds", 3, "how many rounds")
+	bin := flag.String("bin", "", "the metahub binary; empty builds one")
+	flag.Parse()
+	if err := run(*d, *rounds, *bin); err != nil {
+		fmt.Fprintln(os.Stderr, "bench/neighbours:", err)
+		os.Exit(1)
+	}
+}
+
+func run(d time.Duration, rounds int, bin string) error {
+	p, err := metahub.New(bin)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	hole, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer hole.Close()
+	if err := p.WriteConfig("gateway: {demo: true}\ntenants:\n" +
+		"  - {slug: anastasia, domains: [anastasia.localhost]}\n" +
+		"  - {slug: dead, domains: [dead.localhost], mongo_uri: \"mongodb://" + hole.Addr().String() + "/dead\"}\n"); err != nil {
+		return err
+	}
+	if err := p.Start(); err != nil {
+		return err
+	}
+	if err := p.Ready(); err != nil {
+		return err
+	}
+
+	var without, with []time.Duration
+	for range rounds {
+		without = append(without, healthy(p, d)...)
+		stop := hammer(p)
+		with = append(with, healthy(p, d)...)
+		stop()
+	}
+	report("neighbour's database well", without)
+	report("neighbour's database dead, 32 asking", with)
+	fmt.Printf("ratio of p99: %.2f\n", float64(at(with, 99))/float64(at(without, 99)))
+	return nil
+}
+
+// healthy asks the healthy tenant 100 times a second and returns the latencies.
+func healthy(p *metahub.Process, d time.Duration) []time.Duration {
+	client := p.Client()
+	defer client.CloseIdleConnections()
+	var (
+		mu    sync.Mutex
+		times []time.Duration
+		done  sync.WaitGroup
+	)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(d); time.Now().Before(end); <-tick.C {
+		done.Go(func() {
+			began := time.Now()
+			if ask(client, "anastasia") != http.StatusOK {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			times = append(times, time.Since(began))
+		})
+	}
+	done.Wait()
+	return times
+}
+
+// hammer asks the dead tenant over 32 connections, 320 times a second in all, until stop is called.
+func hammer(p *metahub.Process) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	for range 32 {
+		done.Go(func() {
+			client := p.Client()
+			defer client.CloseIdleConnections()
+			tick := time.NewTicker(100 * time.Millisecond)
+			defer tick.Stop()
+			for ctx.Err() == nil {
+				ask(client, "dead")
+				<-tick.C
+			}
+		})
+	}
+	return func() {
+		cancel()
+		done.Wait()
+	}
+}
+
+func ask(client *http.Client, slug string) int {
+	resp, err := client.Get("https://" + slug + ".localhost/api/settings")
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
+func report(name string, times []time.Duration) {
+	slices.Sort(times)
+	fmt.Printf("%-36s %6d requests   p50 %8v   p99 %8v\n", name, len(times), at(times, 50), at(times, 99))
+}
+
+func at(sorted []time.Duration, percent int) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)*percent/100, len(sorted)-1)].Round(10 * time.Microsecond)
+}
