@@ -69,13 +69,16 @@ type process struct {
 // start writes config as tenants.yaml into a new folder and runs metahub there until it is ready.
 func start(t *testing.T, config string) *process {
 	t.Helper()
-	p := &process{
-		t: t, folder: t.TempDir(),
-		https: freeAddr(t), http: freeAddr(t), admin: freeAddr(t),
-	}
+	p := prepare(t)
 	p.writeConfig(config)
 	p.run()
 	return p
+}
+
+// prepare makes a folder for a process that is to be run.
+func prepare(t *testing.T) *process {
+	t.Helper()
+	return &process{t: t, folder: t.TempDir(), https: freeAddr(t), http: freeAddr(t), admin: freeAddr(t)}
 }
 
 // run starts the process in its folder; after a stop or a kill it may be called again.

@@ -72,6 +72,7 @@ type tenantFiles struct {
 	inputs   *inputs
 	environ  map[string]string
 	envFiles map[string]string // the files of gateway.env_dir by slug
+	private  []privatePath
 }
 
 // declare reads one entry, which starts from base.
@@ -220,6 +221,7 @@ func (e *entry) site() {
 		}
 		e.tenant.Frontend = frontend
 	}
+	e.keepPrivate()
 	if v, ok := e.says(keyBackend, ""); ok {
 		backend, err := parseUpstream(v.text)
 		e.check(keyBackend, v.at, err)
@@ -236,6 +238,20 @@ func (e *entry) site() {
 	}
 	e.tenant.Limits.Body = e.size(e.fields[keyBodyLimit], tenantKeys[keyBodyLimit], e.tenant.Limits.Body)
 	e.tenant.Limits.Timeout = e.duration(e.fields[keyTimeout], tenantKeys[keyTimeout], e.tenant.Limits.Timeout)
+}
+
+// keepPrivate refuses a folder that would hand out secrets, whether the entry names it or defaults: does.
+func (e *entry) keepPrivate() {
+	at, written := e.decl.at, e.tenant.Frontend.String()
+	if n := e.fields[keyFrontend]; n != nil {
+		at, written = e.place(n), n.Value
+	}
+	for _, secret := range e.files.private {
+		if secret.isBelow(e.tenant.Frontend.Folder) {
+			e.fault(at, "frontend %q holds %s, and everyone could read all of it: give the site a folder of its own", clip(written), secret.what)
+			return
+		}
+	}
 }
 
 func (e *entry) mongo() {

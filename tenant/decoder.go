@@ -38,7 +38,7 @@ func (d *decoder) fault(at place, format string, args ...any) {
 
 // mapping returns the values of a mapping in the order of keys, nil where one is absent. Keys that are unknown or there twice are faults.
 func (d *decoder) mapping(n *yaml.Node, what string, keys []string) []*yaml.Node {
-	fields := make([]*yaml.Node, len(keys))
+	fields, lines := make([]*yaml.Node, len(keys)), make([]int, len(keys))
 	if n.Kind != yaml.MappingNode {
 		d.fault(d.place(n), "%s is %s: write keys with values (%s)", what, kindOf(n), strings.Join(keys, ", "))
 		return fields
@@ -49,9 +49,9 @@ func (d *decoder) mapping(n *yaml.Node, what string, keys []string) []*yaml.Node
 		case key.Kind != yaml.ScalarNode || at < 0:
 			d.unknownKey(key, what, keys)
 		case fields[at] != nil:
-			d.fault(d.place(key), "key %q is here twice (line %d too): keep one", key.Value, fields[at].Line)
+			d.fault(d.place(key), "key %q is here twice (line %d too): keep one", key.Value, lines[at])
 		default:
-			fields[at] = n.Content[i+1]
+			fields[at], lines[at] = n.Content[i+1], key.Line
 		}
 	}
 	return fields
@@ -66,12 +66,12 @@ func indexOf(keys []string, key string) int {
 	return -1
 }
 
-// plainKey is what a key may look like to be quoted: anything else may be a value that slipped into the place of a key.
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_. <-]{1,40}$`)
+// plainWord is what a key may look like to be quoted: anything else may be a secret that slipped into its place.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_. <-]{1,40}$`)
 
 func (d *decoder) unknownKey(key *yaml.Node, what string, keys []string) {
 	name := "this key"
-	if key.Kind == yaml.ScalarNode && plainKey.MatchString(key.Value) {
+	if key.Kind == yaml.ScalarNode && plainWord.MatchString(key.Value) {
 		name = fmt.Sprintf("key %q", key.Value)
 	}
 	if near := nearest(key.Value, keys); near != "" {
@@ -110,7 +110,11 @@ func (d *decoder) boolean(n *yaml.Node, key string) (truth, ok bool) {
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool" && n.Style&yaml.TaggedStyle == 0 {
 		return strings.EqualFold(n.Value, "true"), true
 	}
-	d.fault(d.place(n), "%s is neither true nor false: write one of them, without quotes", key)
+	written := ""
+	if n.Kind == yaml.ScalarNode && plainWord.MatchString(n.Value) {
+		written = fmt.Sprintf(" %q", n.Value)
+	}
+	d.fault(d.place(n), "%s%s is neither true nor false: write one of them, without quotes", key, written)
 	return false, false
 }
 
@@ -120,6 +124,9 @@ func (d *decoder) list(n *yaml.Node, key, example string) []value {
 		return nil
 	}
 	if n.Kind != yaml.SequenceNode {
+		if n.Kind == yaml.ScalarNode && n.Value != "" {
+			example = clip(n.Value)
+		}
 		d.fault(d.place(n), "%s is %s: write a list, like [%s]", key, kindOf(n), example)
 		return nil
 	}

@@ -96,8 +96,8 @@ func syntaxFault(err error, data []byte) (int, string) {
 		return bytes.Count(before, []byte("\n")) + 1, starInQuotes
 	}
 	m := yamlLine.FindStringSubmatch(text)
-	if m == nil {
-		return 0, "the file is not YAML: " + strings.TrimPrefix(text, "yaml: ")
+	if m == nil { // the library names no line where it is the first one
+		m = []string{text, "0", strings.TrimPrefix(text, "yaml: ")}
 	}
 	line, _ := strconv.Atoi(m[1])
 	if parserProblem(m[2]) {

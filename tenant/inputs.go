@@ -122,6 +122,7 @@ func fixedFolder(path string) string {
 
 var (
 	errNotThere   = errors.New("is not there: make the file or correct the path")
+	errNotAllowed = errors.New("cannot be read by the user that metahub runs as: give that user the right to")
 	errNotRegular = errors.New("is not a regular file: name one")
 	errTooLarge   = errors.New("is too large: 64 MiB is the most for YAML, 64 KiB for a secret or an .env file")
 )
@@ -160,8 +161,11 @@ func openRegular(path string) (*os.File, int64, error) {
 }
 
 func readError(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return errNotThere
+	case errors.Is(err, fs.ErrPermission):
+		return errNotAllowed
 	}
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {

@@ -79,7 +79,7 @@ func (l *loading) complete(last *Directory, secrets func(slugs []string) (map[st
 	l.last = last
 	d := l.settings.decoder
 	base := l.settings.compileDefaults(secretReader{environ: l.environ, resolve: l.main.name, read: l.inputs.small})
-	files := tenantFiles{inputs: l.inputs, environ: l.environ, envFiles: l.envFiles()}
+	files := tenantFiles{inputs: l.inputs, environ: l.environ, envFiles: l.envFiles(), private: l.privatePaths()}
 	included := l.include(d, l.fields[keyInclude])
 	l.declareMain(d, base, files)
 	for _, path := range included {
@@ -140,6 +140,15 @@ func (l *loading) envFiles() map[string]string {
 		files[strings.TrimPrefix(filepath.Base(path), ".env.")] = path
 	}
 	return files
+}
+
+// privatePaths are what no site may hand out.
+func (l *loading) privatePaths() []privatePath {
+	return []privatePath{
+		{l.main.absolute(filepath.Base(l.main.path)), "this file"},
+		{l.gateway.Data, "the data folder"},
+		{l.gateway.Certificates.Folder, "the private keys"},
+	}
 }
 
 // escapePattern makes a path that filepath.Glob takes literally.

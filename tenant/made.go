@@ -45,7 +45,7 @@ func (m *madeSecrets) of(slugs []string) (map[string]Secret, error) {
 		return secrets, nil
 	}
 	if err := m.write(made); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("write one, or make the folder gateway.data writable for this user: %w", err)
 	}
 	m.known = made
 	return secrets, nil
