@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -118,8 +119,11 @@ func (s *Server) routes() http.Handler {
 func (s *Server) Start() error {
 	addr := s.config.Registry.Current().Gateway().Admin
 	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("gateway.admin %q: %w; choose another address, or stop what listens there", addr, err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("gateway.admin: address %q is in use by another program; stop that program, or choose another address", addr)
+	case err != nil:
+		return fmt.Errorf("gateway.admin: cannot listen on %q: %w; choose another address", addr, err)
 	}
 	s.listener = l
 	go func() {

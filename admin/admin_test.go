@@ -206,8 +206,8 @@ func TestStartTellsWhatToDoAboutATakenAddress(t *testing.T) {
 	s, _ := run(t, Config{})
 	taken := tenant.NewRegistry(tenant.NewDirectory(tenant.Gateway{Admin: s.Addr().String()}, nil))
 	err := New(Config{Registry: taken, Metrics: NewMetrics("test", taken, 1)}).Start()
-	if err == nil || !strings.Contains(err.Error(), "gateway.admin") {
-		t.Errorf("error %v, want one that names gateway.admin", err)
+	if err == nil || !strings.Contains(err.Error(), "gateway.admin") || !strings.Contains(err.Error(), "in use by another program") {
+		t.Errorf("error %v, want one that names gateway.admin and says what is wrong", err)
 	}
 }
 

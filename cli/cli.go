@@ -73,7 +73,7 @@ the flags below. A flag wins over the environment, the environment over the file
 		Example: `  metahub                                  # serve ./tenants.yaml
   metahub check                            # say what is wrong with it, or what it would serve
   metahub --config /etc/metahub/tenants.yaml --https :443 --http :80
-  METAHUB_GATEWAY_HTTPS=:443 metahub       # the same by the environment
+  METAHUB_GATEWAY_HTTPS=:443 METAHUB_GATEWAY_HTTP=:80 metahub   # the addresses by the environment
   metahub trust                            # let this machine's browsers accept the local certificates
   echo "$PASSWORD" | metahub user add --tenant anastasia --email ada@example.com`,
 		Args:                       noArguments,

@@ -135,10 +135,10 @@ func TestUserAdd(t *testing.T) {
 		}
 	}
 	f("correct horse\n", exitOK, "", "--tenant", "anastasia", "--email", "ada@example.com")
-	f("correct horse\n", exitError, "", "--tenant", "anastasia", "--email", "ada@example.com")
+	f("correct horse\n", exitError, `the same "email" already`, "--tenant", "anastasia", "--email", "ada@example.com")
 	f("correct horse\n", exitError, `no tenant "nobody"`, "--tenant", "nobody", "--email", "ada@example.com")
 	f("", exitError, "no password", "--tenant", "anastasia", "--email", "bob@example.com")
-	f("short\n", exitError, "password", "--tenant", "anastasia", "--email", "bob@example.com")
+	f("short\n", exitError, "password must have at least 8 characters\n", "--tenant", "anastasia", "--email", "bob@example.com")
 
 	// while a server runs, in its database
 	i := serveIn(t, folder)

@@ -21,7 +21,7 @@ type settings struct {
 // gatewayFlags name the keys of tenants.yaml that have a flag.
 var gatewayFlags = []struct{ flag, key, usage string }{
 	{"https", "gateway.https", "that serves HTTPS, like :443"},
-	{"http", "gateway.http", "that redirects plain HTTP to HTTPS, like :80"},
+	{"http", "gateway.http", "that redirects plain HTTP to HTTPS, like :80, or off"},
 	{"admin", "gateway.admin", "of status page, health and metrics, like 127.0.0.1:9180"},
 }
 

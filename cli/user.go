@@ -22,8 +22,8 @@ import (
 // userTimeout bounds the whole of adding a user, the first index of the collection included.
 const userTimeout = 30 * time.Second
 
-// newUserOptions is who is to be added.
-type newUserOptions struct{ tenant, name, email, role string }
+// userOptions is who is to be added.
+type userOptions struct{ tenant, name, email, role string }
 
 func newUser(s *settings) *cobra.Command {
 	c := &cobra.Command{
@@ -39,7 +39,7 @@ func newUser(s *settings) *cobra.Command {
 }
 
 func newUserAdd(s *settings) *cobra.Command {
-	o := newUserOptions{}
+	o := userOptions{}
 	c := &cobra.Command{
 		Use:   "add",
 		Short: "Add a user who can sign in at a tenant's API",
@@ -57,7 +57,7 @@ asks for it on a terminal; it is never an argument, because every user of the ma
 	return c
 }
 
-func addUser(ctx context.Context, s *settings, o newUserOptions) error {
+func addUser(ctx context.Context, s *settings, o userOptions) error {
 	if o.tenant == "" || o.email == "" {
 		return usageError{errors.New("user add needs --tenant SLUG and --email ADDRESS")}
 	}
@@ -88,24 +88,28 @@ func addUser(ctx context.Context, s *settings, o newUserOptions) error {
 	return nil
 }
 
-func createUser(ctx context.Context, databases *store.Store, registry *tenant.Registry, t *tenant.Tenant, o newUserOptions, password string) error {
+func createUser(ctx context.Context, databases *store.Store, registry *tenant.Registry, t *tenant.Tenant, o userOptions, password string) error {
 	resources, err := api.New(api.Config{Store: databases, Registry: registry, Models: models(registry.Current().Gateway())})
 	if err != nil {
 		return err
 	}
-	return withIssues(resources.CreateUser(ctx, t, o.name, o.email, password, o.role))
+	return refusalOf(resources.CreateUser(ctx, t, o.name, o.email, password, o.role))
 }
 
-// withIssues adds what is wrong with each field to a refusal of the API, which shows these apart.
-func withIssues(err error) error {
+// refusalOf says in one sentence why the API refused a user.
+func refusalOf(err error) error {
 	var refusal *api.Error
 	if !errors.As(err, &refusal) {
 		return err
 	}
-	for _, issue := range refusal.Issues {
-		err = fmt.Errorf("%w %s: %s", err, issue.Path, issue.Message)
+	reasons := []string{strings.TrimSuffix(refusal.Message, ".")}
+	if len(refusal.Issues) > 0 {
+		reasons = reasons[:0]
 	}
-	return err
+	for _, issue := range refusal.Issues {
+		reasons = append(reasons, issue.Path+" "+issue.Message)
+	}
+	return fmt.Errorf("the user is not added: %s", strings.Join(reasons, "; "))
 }
 
 // readPassword takes the first line of standard input, or asks on a terminal without showing what is typed.
