@@ -45,6 +45,7 @@ type API struct {
 	passwords *hasher
 	attempts  *attempts
 	indexed   indexed
+	maxPage   int
 	now       func() time.Time
 }
 
@@ -69,6 +70,7 @@ func New(config Config) (*API, error) {
 		users:     users,
 		passwords: newHasher(),
 		attempts:  newAttempts(),
+		maxPage:   maxPage,
 		now:       time.Now,
 	}
 	a.routes = a.newRouter()

@@ -112,7 +112,12 @@ func TestForgedTokens(t *testing.T) {
 	if _, _, err := jwt.NewParser().ParseUnverified(good, &c); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"sub", "role", "aud", "iss", "iat", "exp"} {
+	for name, want := range map[string]any{"role": "admin", "aud": anna, "iss": anna} {
+		if c[name] != want {
+			t.Errorf("the token's %q is %v, want %v", name, c[name], want)
+		}
+	}
+	for _, name := range []string{"sub", "iat", "exp"} {
 		if c[name] == nil {
 			t.Errorf("the token has no %q", name)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
 
 	"metahub/api/model"
@@ -51,6 +52,7 @@ var (
 	errNoRoute      = &Error{Status: 404, Code: "not_found", Message: "There is nothing at this address."}
 	errNotID        = &Error{Status: 404, Code: "not_found", Message: "There is nothing at this address: an id is 24 hexadecimal digits."}
 	errNoDocument   = &Error{Status: 404, Code: "not_found", Message: "There is no document with this id."}
+	errPageTooLarge = &Error{Status: 400, Code: "page_too_large", Message: "The page is larger than 16 MiB: ask for fewer documents by the parameter \"limit\"."}
 	errUnauthorized = &Error{Status: 401, Code: "unauthorized", Message: "Sign in first: send the token as \"Authorization: Bearer …\" or as the accessToken cookie."}
 	errBadToken     = &Error{Status: 401, Code: "unauthorized", Message: "The token is not valid here any more: sign in again."}
 	errCredentials  = &Error{Status: 401, Code: "invalid_credentials", Message: "The e-mail address or the password is wrong."}
@@ -115,6 +117,9 @@ func asError(err error) *Error {
 			RetryAfter: max(unavailable.RetryAfter, time.Second),
 			cause:      err,
 		}
+	}
+	if mongo.IsTimeout(err) {
+		return &Error{Status: 503, Code: "timeout", Message: "The database takes too long over this. Try again in a moment.", RetryAfter: time.Second, cause: err}
 	}
 	return &Error{Status: 500, Code: "internal", Message: "Something went wrong here. The request id helps to find out what.", cause: err}
 }

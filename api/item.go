@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -157,6 +158,8 @@ func itemError(m *model.Model, doing string, err error) error {
 		return errNoDocument
 	case isDuplicate(err):
 		return duplicate(m, err)
+	case strings.Contains(err.Error(), "(nested arrays are not supported)"): // by FerretDB; MongoDB takes them
+		return invalid([]model.Issue{{Message: "must not hold an array directly within an array: the embedded database cannot keep it"}})
 	}
 	return fmt.Errorf("%s %s: %w", doing, m.Collection, err)
 }

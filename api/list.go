@@ -9,10 +9,15 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"metahub/api/model"
+	"metahub/tenant"
 )
 
-// maxSkip is how far pages reach: beyond it the database would walk ever more documents to throw them away.
-const maxSkip = 10_000
+const (
+	// maxSkip is how far pages reach: beyond it the database would walk ever more documents to throw them away.
+	maxSkip = 10_000
+	// maxPage is the most that one list holds in memory, in bytes. It is also the most that MongoDB sends at once.
+	maxPage = 16 << 20
+)
 
 // list answers the documents that a view shows, page by page.
 func (a *API) list(m *model.Model, view *model.View) handler {
@@ -24,14 +29,17 @@ func (a *API) list(m *model.Model, view *model.View) handler {
 		if err != nil {
 			return reply{}, err
 		}
-		filter := m.Select(r.tenant.Slug, view, q.conditions...)
-		var page bson.RawArray
-		total := int64(-1)
+		s := search{
+			query:      q,
+			collection: m.Collection,
+			filter:     m.Select(r.tenant.Slug, view, q.conditions...),
+			projection: view.Projection,
+			batch:      batchSize(r.tenant, q.limit),
+			maxPage:    a.maxPage,
+		}
+		var found page
 		err = a.store.Do(r.ctx, r.tenant, func(ctx context.Context, db *mongo.Database) (err error) {
-			if page, err = find(ctx, db, m.Collection, filter, view, q); err != nil {
-				return err
-			}
-			total, err = count(ctx, db, m.Collection, filter, q, page)
+			found, err = s.run(ctx, db)
 			return err
 		})
 		if err != nil {
@@ -40,50 +48,82 @@ func (a *API) list(m *model.Model, view *model.View) handler {
 		return reply{
 			status:  200,
 			message: "OK",
-			data:    documents{page, view.Output},
-			meta:    &meta{total: total, page: q.page, limit: q.limit},
+			data:    documents{found.raw, view.Output},
+			meta:    &meta{total: found.total, page: q.page, limit: q.limit},
 		}, nil
 	}
 }
 
-// find runs as a command, because the driver's own Find sends no maxTimeMS (DRIVERS-2722): a list that nobody waits for any more
-// would go on running in the database. Its reply is walked as it came.
-func find(ctx context.Context, db *mongo.Database, collection string, filter bson.D, view *model.View, q query) (bson.RawArray, error) {
-	command := bson.D{
-		{Key: "find", Value: collection},
-		{Key: "filter", Value: filter},
-		{Key: "projection", Value: view.Projection},
-		{Key: "sort", Value: q.sort},
-		{Key: "skip", Value: q.skip()},
-		{Key: "limit", Value: q.limit},
-		{Key: "singleBatch", Value: true},
-		{Key: "batchSize", Value: q.limit}, // or the database stops at 101
+// batchSize is the whole page where possible. FerretDB does not bound the size of a batch: one that is longer than a message of the
+// wire protocol (48 MB) breaks the connection.
+func batchSize(t *tenant.Tenant, limit int) int {
+	if t.Database.Embedded() {
+		return min(limit, 16)
 	}
-	raw, err := db.RunCommand(ctx, command).Raw()
-	if err != nil {
-		return nil, err
-	}
-	batch, ok := raw.Lookup("cursor", "firstBatch").ArrayOK()
-	if !ok {
-		return nil, errors.New("the database's reply to find has no cursor.firstBatch")
-	}
-	return batch, nil
+	return limit
 }
 
-// count returns how many documents the filter selects. A page that is not full has told already; otherwise the database counts, but
-// no further than pages reach.
-func count(ctx context.Context, db *mongo.Database, collection string, filter bson.D, q query, page bson.RawArray) (int64, error) {
-	values, err := page.Values()
-	if err != nil {
-		return 0, err
+// search is what a list asks of the database.
+type search struct {
+	query
+	collection string
+	filter     bson.D
+	projection bson.D
+	batch      int // documents at a time
+	maxPage    int // bytes
+}
+
+// page is the answer to a search.
+type page struct {
+	raw   []byte // the documents as the database sent them, one after the other
+	n     int    // how many they are
+	total int64  // how many the filter selects, on all pages
+}
+
+func (s *search) run(ctx context.Context, db *mongo.Database) (found page, err error) {
+	if err := s.find(ctx, db, &found); err != nil {
+		return page{}, err
 	}
-	n := len(values)
-	if n < q.limit && (n > 0 || q.page == 1) {
-		return int64(q.skip() + n), nil
+	found.total, err = s.count(ctx, db, found.n)
+	return found, err
+}
+
+// find runs as a command, because the driver's own Find sends no maxTimeMS (DRIVERS-2722): a list that nobody waits for any more
+// would go on running in the database.
+func (s *search) find(ctx context.Context, db *mongo.Database, found *page) error {
+	cursor, err := db.RunCommandCursor(ctx, bson.D{
+		{Key: "find", Value: s.collection},
+		{Key: "filter", Value: s.filter},
+		{Key: "projection", Value: s.projection},
+		{Key: "sort", Value: s.sort},
+		{Key: "skip", Value: s.skip()},
+		{Key: "limit", Value: s.limit},
+		{Key: "batchSize", Value: s.batch}, // or the database stops at 101
+	})
+	if err != nil {
+		return err
+	}
+	defer cursor.Close(ctx)
+	cursor.SetBatchSize(int32(s.batch))
+	for cursor.Next(ctx) {
+		if len(found.raw)+len(cursor.Current) > s.maxPage {
+			return errPageTooLarge
+		}
+		found.raw = append(found.raw, cursor.Current...)
+		found.n++
+	}
+	return cursor.Err()
+}
+
+// count returns how many documents the filter selects. A page of n that is not full has told already; otherwise the database counts,
+// but no further than pages reach.
+func (s *search) count(ctx context.Context, db *mongo.Database, n int) (int64, error) {
+	if n < s.limit && (n > 0 || s.page == 1) {
+		return int64(s.skip() + n), nil
 	}
 	raw, err := db.RunCommand(ctx, bson.D{
-		{Key: "count", Value: collection},
-		{Key: "query", Value: filter},
+		{Key: "count", Value: s.collection},
+		{Key: "query", Value: s.filter},
 		{Key: "limit", Value: maxSkip + model.MaxLimit},
 	}).Raw()
 	if err != nil {

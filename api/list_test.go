@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,4 +112,44 @@ func TestSettingsKeepSecrets(t *testing.T) {
 	})
 	id := s.stored(anna, "settings", bson.D{{Key: "key", Value: "secret.smtp"}})["_id"].(bson.ObjectID).Hex()
 	scenario{name: "asked for by id", path: "/api/settings/" + id, status: 404, want: refusal("not_found")}.run(t, s)
+}
+
+// Documents come from the embedded database some at a time.
+func TestListOfManyDocuments(t *testing.T) {
+	s := newSite(t)
+	var documents []bson.D
+	for n := range 40 {
+		documents = append(documents, product(anna, n+1, published(true, true, bson.E{Key: "order", Value: n})...))
+	}
+	s.insert(anna, "products", documents...)
+	got := scenario{name: "list", path: "/api/products?limit=39", status: 200}.run(t, s)
+	var list struct {
+		Data []struct {
+			ID string `json:"_id"`
+		}
+		Meta struct{ Total int }
+	}
+	if err := json.Unmarshal([]byte(got.body), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Data) != 39 || list.Meta.Total != 40 {
+		t.Fatalf("got %d documents of %d, want 39 of 40", len(list.Data), list.Meta.Total)
+	}
+	for n, document := range list.Data {
+		if want := fmt.Sprintf("%024x", n+1); document.ID != want {
+			t.Errorf("document %d is %s, want %s", n, document.ID, want)
+		}
+	}
+}
+
+func TestListIsBounded(t *testing.T) {
+	s := newSite(t)
+	s.api.SetMaxPage(32 << 10)
+	for n := range 4 {
+		s.insert(anna, "products", product(anna, n+1, published(true, true, bson.E{Key: "brand", Value: strings.Repeat("x", 10<<10)})...))
+	}
+	runAll(t, s, []scenario{
+		{name: "more than fits", path: "/api/products", status: 400, want: refusal("page_too_large")},
+		{name: "less", path: "/api/products?limit=3", status: 200},
+	})
 }

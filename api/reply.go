@@ -25,7 +25,7 @@ type reply struct {
 
 // meta describes a list.
 type meta struct {
-	total int64 // -1: not known
+	total int64
 	page  int
 	limit int
 }
@@ -74,7 +74,7 @@ func (r *request) cacheControl(status int) string {
 
 func (a *reply) appendEnvelope(dst []byte) ([]byte, error) {
 	dst = append(dst, `{"success":true,"message":`...)
-	dst = appendString(dst, a.message)
+	dst = bsonjson.AppendString(dst, a.message)
 	if a.data != nil {
 		dst = append(dst, `,"`...)
 		dst = append(dst, a.dataName()...)
@@ -86,7 +86,7 @@ func (a *reply) appendEnvelope(dst []byte) ([]byte, error) {
 	}
 	if a.token != "" {
 		dst = append(dst, `,"token":`...)
-		dst = appendString(dst, a.token)
+		dst = bsonjson.AppendString(dst, a.token)
 	}
 	if a.meta != nil {
 		dst = a.meta.append(append(dst, `,"meta":`...))
@@ -102,12 +102,8 @@ func (a *reply) dataName() string {
 }
 
 func (m *meta) append(dst []byte) []byte {
-	dst = append(dst, '{')
-	if m.total >= 0 {
-		dst = strconv.AppendInt(append(dst, `"total":`...), m.total, 10)
-		dst = append(dst, ',')
-	}
-	dst = strconv.AppendInt(append(dst, `"page":`...), int64(m.page), 10)
+	dst = strconv.AppendInt(append(dst, `{"total":`...), m.total, 10)
+	dst = strconv.AppendInt(append(dst, `,"page":`...), int64(m.page), 10)
 	dst = strconv.AppendInt(append(dst, `,"limit":`...), int64(m.limit), 10)
 	return append(dst, '}')
 }
@@ -122,14 +118,14 @@ func (d document) appendJSON(dst []byte) ([]byte, error) {
 	return bsonjson.Append(dst, d.raw, d.fields)
 }
 
-// documents is a list as the database sent it.
+// documents is a list, one document after the other.
 type documents struct {
-	raw    bson.RawArray
+	raw    []byte
 	fields bsonjson.Options
 }
 
 func (d documents) appendJSON(dst []byte) ([]byte, error) {
-	return bsonjson.AppendArray(dst, d.raw, d.fields)
+	return bsonjson.AppendList(dst, d.raw, d.fields)
 }
 
 // value is anything small that encoding/json can write.
@@ -138,17 +134,4 @@ type value struct{ of any }
 func (v value) appendJSON(dst []byte) ([]byte, error) {
 	text, err := json.Marshal(v.of)
 	return append(dst, text...), err
-}
-
-// appendString appends text as a JSON string. Its callers' texts are short and seldom hold anything to escape.
-func appendString(dst []byte, text string) []byte {
-	for i := 0; i < len(text); i++ {
-		if c := text[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(text) // a string always has a JSON form
-			return append(dst, quoted...)
-		}
-	}
-	dst = append(dst, '"')
-	dst = append(dst, text...)
-	return append(dst, '"')
 }

@@ -15,27 +15,20 @@ const (
 	maxToken      = 2048
 )
 
-// claims are what a token says. Issuer and audience are the tenant, and the key is the tenant's own: a token of one tenant is nothing
-// at another.
-type claims struct {
-	Role string `json:"role"`
-	jwt.RegisteredClaims
-}
-
+// signToken says who the user is. Issuer and audience are the tenant, and the key is the tenant's own: a token of one tenant is nothing at
+// another.
 func signToken(t *tenant.Tenant, user bson.ObjectID, role string, now time.Time) (string, error) {
 	key, err := signingKey(t)
 	if err != nil {
 		return "", err
 	}
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
-		Role: role,
-		RegisteredClaims: jwt.RegisteredClaims{
-			Subject:   user.Hex(),
-			Issuer:    t.Slug,
-			Audience:  jwt.ClaimStrings{t.Slug},
-			IssuedAt:  jwt.NewNumericDate(now),
-			ExpiresAt: jwt.NewNumericDate(now.Add(tokenLifetime)),
-		},
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"sub":  user.Hex(),
+		"role": role, // for frontends; what counts is the database's
+		"aud":  t.Slug,
+		"iss":  t.Slug,
+		"iat":  now.Unix(),
+		"exp":  now.Add(tokenLifetime).Unix(),
 	}).SignedString(key)
 }
 
@@ -48,7 +41,7 @@ func verifyToken(t *tenant.Tenant, token string, now func() time.Time) (bson.Obj
 	if err != nil {
 		return bson.NilObjectID, err
 	}
-	var c claims
+	var c jwt.RegisteredClaims
 	_, err = jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key, nil },
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithAudience(t.Slug),

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ func (a *API) ensureUnique(ctx context.Context, t *tenant.Tenant, m *model.Model
 		indexes[i] = store.Index{Fields: fields, Unique: true}
 	}
 	err := a.store.EnsureIndexes(ctx, t, m.Collection, indexes)
-	if refusal := asError(err); err != nil && refusal.Status == 503 {
+	if errors.As(err, new(*store.Unavailable)) {
 		return err
 	}
 	if err != nil {

@@ -123,3 +123,17 @@ func TestUniqueKeys(t *testing.T) {
 			want: `{"success":true,"message":"Created.","data":{"_id":"<id>","key":"site_title","value":{"en":"Hello","n":[1,2.5,null,true]},"isActive":true,"createdAt":"<date>","updatedAt":"<date>"}}`},
 	})
 }
+
+// The embedded database cannot keep an array directly within an array; that is no fault of ours to hide.
+func TestNestedArray(t *testing.T) {
+	s := newSite(t)
+	s.addUsers(anna)
+	admin := s.signIn(anna, adminEmail)
+	want := `{"success":false,"message":"Validation error.","code":"validation_failed","request_id":"request-1",
+		"errors":[{"path":"","msg":"must not hold an array directly within an array: the embedded database cannot keep it"}]}`
+	created := scenario{name: "a setting", method: "POST", path: "/api/settings", body: `{"key":"a","value":[1]}`, headers: []string{admin}, status: 201}.run(t, s)
+	runAll(t, s, []scenario{
+		{name: "create", method: "POST", path: "/api/settings", body: `{"key":"b","value":[[1]]}`, headers: []string{admin}, status: 422, want: want},
+		{name: "update", method: "PUT", path: "/api/settings/" + text(t, created.body, "data._id"), body: `{"value":{"x":[[1]]}}`, headers: []string{admin}, status: 422, want: want},
+	})
+}

@@ -60,10 +60,14 @@ type deployment struct {
 }
 
 func newDeployment(target target, logger *zap.Logger) *deployment {
+	room := remoteRoom()
+	if target.embedded {
+		room = embeddedRoom()
+	}
 	d := &deployment{
 		target:   target,
 		logger:   logger.With(zap.String("deployment", target.name)),
-		gates:    newGates(),
+		gates:    newGates(room),
 		lastUsed: time.Now(),
 		since:    time.Now(),
 	}

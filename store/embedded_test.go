@@ -3,6 +3,7 @@ package store_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"metahub/store"
 )
@@ -30,6 +32,35 @@ func TestEmbeddedKeepsDocuments(t *testing.T) {
 		if err := s.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Changes of one document at once are all kept.
+func TestEmbeddedLosesNoChange(t *testing.T) {
+	s := open(t, store.Config{})
+	tn := newTenant("a", "")
+	change := func(filter, update bson.D) {
+		err := s.Do(t.Context(), tn, func(ctx context.Context, db *mongo.Database) error {
+			return db.Collection("c").FindOneAndUpdate(ctx, filter, update, options.FindOneAndUpdate().SetUpsert(true)).Err()
+		})
+		if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
+			t.Error(err)
+		}
+	}
+	document := bson.D{{Key: "_id", Value: 1}}
+	change(document, bson.D{{Key: "$set", Value: bson.D{{Key: "begun", Value: true}}}})
+	var running sync.WaitGroup
+	for n := range 32 {
+		running.Go(func() { change(document, bson.D{{Key: "$set", Value: bson.D{{Key: fmt.Sprint("f", n), Value: n}}}}) })
+	}
+	running.Wait()
+
+	var kept bson.D
+	err := s.Do(t.Context(), tn, func(ctx context.Context, db *mongo.Database) error {
+		return db.Collection("c").FindOne(ctx, document).Decode(&kept)
+	})
+	if err != nil || len(kept) != 2+32 {
+		t.Errorf("got %d fields, %v, want _id, begun and all 32 that were set", len(kept), err)
 	}
 }
 

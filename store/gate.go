@@ -3,21 +3,35 @@ package store
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 )
 
-const (
-	tenantSlots = 16                     // operations of one tenant at once
-	gateWait    = 250 * time.Millisecond // for a slot
-	// deploymentSlots leaves connections over for pings, which must get through when operations fill the pool.
-	deploymentSlots = maxPoolSize - 8
-)
+// room is how many operations a deployment runs at once.
+type room struct {
+	tenant int           // of one tenant
+	all    int           // of all together
+	wait   time.Duration // for a slot
+}
+
+// remoteRoom leaves connections over for pings, which must get through when operations fill the pool.
+func remoteRoom() room {
+	return room{tenant: 16, all: maxPoolSize - 8, wait: 250 * time.Millisecond}
+}
+
+// embeddedRoom runs one operation of a tenant at a time, for two reasons. The embedded database works on our own processors, and a
+// tenant with a few heavy lists at once would leave none to the others. And FerretDB changes a document by reading it and writing it
+// back, so that of two changes at once one would be lost.
+func embeddedRoom() room {
+	return room{tenant: 1, all: min(4*runtime.GOMAXPROCS(0), maxPoolSize-8), wait: 2 * time.Second}
+}
 
 // gates bound how many operations run at once on a deployment: of each tenant, so that none of them starves the others, and of all
-// together, so that they queue here, where they can be turned away, and not in the driver.
+// together, so that they queue here, where they can be turned away, and not in the driver. Slots are given out in the order of asking.
 type gates struct {
-	all chan struct{}
+	room room
+	all  chan struct{}
 
 	mu      sync.Mutex
 	tenants map[string]*tenantGate
@@ -28,22 +42,22 @@ type tenantGate struct {
 	users int // in and waiting
 }
 
-func newGates() *gates {
-	return &gates{all: make(chan struct{}, deploymentSlots), tenants: map[string]*tenantGate{}}
+func newGates(room room) *gates {
+	return &gates{room: room, all: make(chan struct{}, room.all), tenants: map[string]*tenantGate{}}
 }
 
 // enter takes a slot for an operation of the tenant with slug, to be given back by leave.
 func (g *gates) enter(ctx context.Context, slug string) error {
 	own := g.join(slug)
-	patience := time.Now().Add(gateWait)
+	patience := time.Now().Add(g.room.wait)
 	if !take(ctx, own.slots, patience) {
 		g.part(slug, own)
-		return full(ctx, fmt.Errorf("tenant %q has %d database operations running already", slug, tenantSlots))
+		return full(ctx, fmt.Errorf("tenant %q has %d database operations running already", slug, g.room.tenant))
 	}
 	if !take(ctx, g.all, patience) {
 		<-own.slots
 		g.part(slug, own)
-		return full(ctx, fmt.Errorf("the deployment has %d operations running already", deploymentSlots))
+		return full(ctx, fmt.Errorf("the deployment has %d operations running already", g.room.all))
 	}
 	return nil
 }
@@ -63,7 +77,7 @@ func (g *gates) join(slug string) *tenantGate {
 	defer g.mu.Unlock()
 	own := g.tenants[slug]
 	if own == nil {
-		own = &tenantGate{slots: make(chan struct{}, tenantSlots)}
+		own = &tenantGate{slots: make(chan struct{}, g.room.tenant)}
 		g.tenants[slug] = own
 	}
 	own.users++

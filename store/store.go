@@ -83,7 +83,8 @@ func New(config Config) *Store {
 }
 
 // Do runs op on t's database. The context that op gets ends with ctx, 5 s from now where ctx has no deadline, and as soon as the
-// deployment is found to be down. Neither it nor db may be kept.
+// deployment is found to be down. Neither it nor db may be kept, and op must not call Do: it holds a slot of the tenant, which may be the
+// only one.
 //
 // The error is an *Unavailable when the deployment cannot be reached, its circuit breaker is open, or too many operations of t or of the
 // deployment are running; op may then not have run, or may have taken effect without our knowing. Any other error is op's own, or says
@@ -257,7 +258,7 @@ func (s *Store) remove(unwanted func(*deployment) bool) []*deployment {
 		}
 	}
 	for uri, d := range s.byURI {
-		if slices.Contains(removed, d) {
+		if s.deployments[d.key] != d {
 			delete(s.byURI, uri)
 		}
 	}

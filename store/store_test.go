@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -103,6 +104,25 @@ func TestIdleClientsAreClosed(t *testing.T) {
 	}
 }
 
+// A tenant whose URI changes again and again leaves no client behind, also where nobody answers.
+func TestChangedURIsLeaveNothing(t *testing.T) {
+	srv, dead := startServer(t), refused(t)
+	s := open(t, store.Config{Idle: 50 * time.Millisecond})
+	insert(t, s, newTenant("a", srv.uri("db")), "x")
+	eventually(t, "no deployment left", func() bool { return len(s.Status()) == 0 })
+	goroutines := runtime.NumGoroutine()
+	for n := range 50 {
+		option := fmt.Sprint("?localThresholdMS=", n)
+		insert(t, s, newTenant("a", srv.uri("db")+option), "x")
+		if n == 0 {
+			mustBeUnavailable(t, s.Do(t.Context(), newTenant("a", dead+option), ping))
+		}
+	}
+	eventually(t, "no deployment left", func() bool { return len(s.Status()) == 0 })
+	eventually(t, "no connection left", func() bool { return srv.connections() == 0 })
+	eventually(t, "all goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
+}
+
 func TestBusyClientsAreKept(t *testing.T) {
 	srv := startServer(t)
 	s := open(t, store.Config{Idle: time.Millisecond})
@@ -181,29 +201,37 @@ func TestPanicGivesSlotsBack(t *testing.T) {
 }
 
 func TestTenantGate(t *testing.T) {
-	s := open(t, store.Config{})
-	a, b := newTenant("a", ""), newTenant("b", "")
-	free := occupy(t, s, a, 16)
+	f := func(name, uri string, slots int) {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, store.Config{})
+			a, b := newTenant("a", uri), newTenant("b", uri)
+			free := occupy(t, s, a, slots)
 
-	unavailable := mustBeUnavailable(t, s.Do(t.Context(), a, nothing))
-	if want := `tenant "a" has 16 database operations running already`; unavailable.Cause.Error() != want {
-		t.Errorf("got cause %q, want %q", unavailable.Cause, want)
+			unavailable := mustBeUnavailable(t, s.Do(t.Context(), a, nothing))
+			if want := fmt.Sprintf(`tenant "a" has %d database operations running already`, slots); unavailable.Cause.Error() != want {
+				t.Errorf("got cause %q, want %q", unavailable.Cause, want)
+			}
+			if err := s.Do(t.Context(), b, nothing); err != nil {
+				t.Errorf("a tenant of the same deployment: %v", err)
+			}
+			free()
+			if err := s.Do(t.Context(), a, nothing); err != nil {
+				t.Errorf("once there is room: %v", err)
+			}
+		})
 	}
-	if err := s.Do(t.Context(), b, nothing); err != nil {
-		t.Errorf("a tenant of the same deployment: %v", err)
-	}
-	free()
-	if err := s.Do(t.Context(), a, nothing); err != nil {
-		t.Errorf("once there is room: %v", err)
-	}
+
+	f("embedded", "", 1)
+	f("shared server", startServer(t).uri(""), 16)
 }
 
 func TestDeploymentGate(t *testing.T) {
 	s := open(t, store.Config{})
+	uri := startServer(t).uri("")
 	for slug, operations := range map[string]int{"a": 16, "b": 16, "c": 16, "d": 8} {
-		defer occupy(t, s, newTenant(slug, ""), operations)()
+		defer occupy(t, s, newTenant(slug, uri), operations)()
 	}
-	unavailable := mustBeUnavailable(t, s.Do(t.Context(), newTenant("e", ""), nothing))
+	unavailable := mustBeUnavailable(t, s.Do(t.Context(), newTenant("e", uri), nothing))
 	if want := "the deployment has 56 operations running already"; unavailable.Cause.Error() != want {
 		t.Errorf("got cause %q, want %q", unavailable.Cause, want)
 	}
@@ -212,7 +240,7 @@ func TestDeploymentGate(t *testing.T) {
 func TestGateHonoursContext(t *testing.T) {
 	s := open(t, store.Config{})
 	a := newTenant("a", "")
-	defer occupy(t, s, a, 16)()
+	defer occupy(t, s, a, 1)()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Do(ctx, a, nothing); !errors.Is(err, context.Canceled) {

@@ -32,20 +32,26 @@ const maxDepth = 100
 // MinKey and MaxKey become null, and so does a date that JavaScript could not hold. Bytes that are not UTF-8 become U+FFFD. A key
 // that the document holds twice is written twice.
 func Append(dst []byte, doc bson.Raw, opts Options) ([]byte, error) {
-	return appendAll(dst, doc, opts, false)
-}
-
-// AppendArray appends a BSON array, such as a cursor's firstBatch, to dst as one JSON array. The options apply to each document in it.
-func AppendArray(dst []byte, array bson.RawArray, opts Options) ([]byte, error) {
-	return appendAll(dst, array, opts, true)
-}
-
-func appendAll(dst, data []byte, opts Options, array bool) ([]byte, error) {
-	out, rest, ok := appendDocument(dst, data, opts, array, maxDepth)
+	out, rest, ok := appendDocument(dst, doc, opts, false, maxDepth)
 	if !ok || len(rest) > 0 {
 		return dst, ErrCorrupt
 	}
 	return out, nil
+}
+
+// AppendList appends BSON documents, one after the other in docs, to dst as one JSON array. The options apply to each of them.
+func AppendList(dst, docs []byte, opts Options) ([]byte, error) {
+	out := append(dst, '[')
+	start := len(out)
+	for ok := true; len(docs) > 0; {
+		if len(out) > start {
+			out = append(out, ',')
+		}
+		if out, docs, ok = appendDocument(out, docs, opts, false, maxDepth); !ok {
+			return dst, ErrCorrupt
+		}
+	}
+	return append(out, ']'), nil
 }
 
 // appendDocument writes the document or array that data begins with and returns what follows it.

@@ -139,16 +139,33 @@ func TestAppendKeys(t *testing.T) {
 	}
 }
 
-func TestAppendArray(t *testing.T) {
-	list := rawArray(t, bson.A{
-		bson.D{{Key: "_id", Value: 1}, {Key: "secret", Value: "x"}},
-		"scalar",
-		bson.D{{Key: "secret", Value: "y"}, {Key: "_id", Value: 2}},
-	})
-	got, err := bsonjson.AppendArray(nil, list, bsonjson.Options{Hide: bsonjson.NewFields("secret")})
-	if want := `[{"_id":1},"scalar",{"_id":2}]`; err != nil || string(got) != want {
-		t.Errorf("got %s, %v, want %s", got, err, want)
+func TestAppendList(t *testing.T) {
+	first := raw(t, bson.D{{Key: "_id", Value: 1}, {Key: "secret", Value: "x"}})
+	second := raw(t, bson.D{{Key: "secret", Value: "y"}, {Key: "_id", Value: 2}})
+	f := func(want string, docs ...bson.Raw) {
+		t.Helper()
+		got, err := bsonjson.AppendList([]byte("x"), bytes.Join(toBytes(docs), nil), bsonjson.Options{Hide: bsonjson.NewFields("secret")})
+		if err != nil || string(got) != want {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
 	}
+
+	f(`x[]`)
+	f(`x[{"_id":1}]`, first)
+	f(`x[{"_id":1},{"_id":2}]`, first, second)
+
+	got, err := bsonjson.AppendList([]byte("x"), append(bytes.Clone(first), second[:len(second)-1]...), bsonjson.Options{})
+	if !errors.Is(err, bsonjson.ErrCorrupt) || string(got) != "x" {
+		t.Errorf("a list that is cut short: got %s, %v, want ErrCorrupt and nothing more", got, err)
+	}
+}
+
+func toBytes(docs []bson.Raw) [][]byte {
+	out := make([][]byte, len(docs))
+	for i, doc := range docs {
+		out[i] = doc
+	}
+	return out
 }
 
 func TestAppendDepth(t *testing.T) {
@@ -355,11 +372,6 @@ func raw(t testing.TB, doc bson.D) bson.Raw {
 		t.Fatal(err)
 	}
 	return data
-}
-
-func rawArray(t testing.TB, list bson.A) bson.RawArray {
-	t.Helper()
-	return bson.RawArray(raw(t, bson.D{{Key: "v", Value: list}}).Lookup("v").Array())
 }
 
 func decimal(t testing.TB, text string) bson.Decimal128 {

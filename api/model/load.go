@@ -4,30 +4,38 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// Load compiles every *.yaml file of a folder. The error is a Faults, unless the folder itself cannot be read; then there is no Set:
-// a model that is half understood is not served.
+// sharedFile holds definitions by name, as if they were in the "$defs" of every model of its folder.
+const sharedFile = "_defs.yaml"
+
+// Load compiles every *.yaml file of a folder. The error is a Faults, unless the folder itself cannot be read. With an error there is no
+// Set: a model that is half understood is not served.
 func Load(files fs.FS) (*Set, error) {
 	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {
 		return nil, err
 	}
-	if len(names) == 0 {
-		return nil, errors.New("the models folder has no *.yaml file")
-	}
 	l := loader{set: &Set{byName: map[string]*Model{}}, owners: map[string]string{}}
+	if at := slices.Index(names, sharedFile); at >= 0 {
+		names = append([]string{sharedFile}, slices.Delete(names, at, at+1)...)
+	}
 	for _, name := range names {
 		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			return nil, fmt.Errorf("models: %w", err)
 		}
-		l.add(path.Base(name), text)
+		l.add(name, text)
+		if name == sharedFile && len(l.faults) > 0 {
+			return nil, l.faults // or each model that uses them would repeat them
+		}
+	}
+	if len(l.set.models) == 0 && len(l.faults) == 0 {
+		return nil, errors.New("the models folder declares no model in a *.yaml file")
 	}
 	if len(l.faults) > 0 {
 		return nil, l.faults
@@ -40,14 +48,19 @@ type loader struct {
 	set    *Set
 	faults Faults
 	owners map[string]string // "route /api/x" → file
+	shared *yaml.Node        // the definitions of sharedFile, or nil
 }
 
 func (l *loader) add(file string, text []byte) {
-	s := &source{file: file, defs: map[string]*shape{}}
+	s := &source{file: file, defs: map[string]*shape{}, shared: l.shared}
 	root := s.parse(text)
-	if root != nil {
-		m := s.compile(root)
-		l.claim(s, root, m)
+	switch {
+	case root == nil:
+	case file == sharedFile:
+		s.compileShared(root)
+		l.shared = root
+	default:
+		l.claim(s, root, s.compile(root))
 	}
 	slices.SortStableFunc(s.faults, func(a, b Fault) int { return a.Line - b.Line })
 	l.faults = append(l.faults, s.faults...)

@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -156,7 +157,7 @@ func TestFaultsOfFiles(t *testing.T) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
-	f("the models folder has no *.yaml file")
+	f("the models folder declares no model in a *.yaml file")
 	f("a.yaml: not YAML, or empty: EOF", "")
 	f("a.yaml:1: a model must be a mapping of keys to values", "- 1")
 	f("a.yaml:30: one file declares one model: move what follows \"---\" to its own file", valid+"---\nmodel: b\n")
@@ -174,5 +175,39 @@ func FuzzLoad(f *testing.F) {
 		if err := load(text); err != nil && err.Error() == "" {
 			t.Error("a fault without a text")
 		}
+		_, err := model.Load(fstest.MapFS{"_defs.yaml": {Data: []byte(text)}, "a.yaml": {Data: []byte(valid)}})
+		if err != nil && err.Error() == "" {
+			t.Error("a fault without a text in shared definitions")
+		}
 	})
+}
+
+func TestSharedDefinitions(t *testing.T) {
+	f := func(shared, old, changed, want string) {
+		t.Helper()
+		_, err := model.Load(fstest.MapFS{
+			"_defs.yaml": {Data: []byte(shared)},
+			"a.yaml":     {Data: []byte(strings.Replace(valid, old, changed, 1))},
+		})
+		if got := fmt.Sprint(err); got != want {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+	}
+	place := "place: { type: object, additionalProperties: false, properties: { room: { type: string } } }"
+	own := "  $defs:\n    label: { type: string, maxLength: 5 }\n"
+	label := "label: { type: string, maxLength: 5 }\n"
+
+	f("room: { type: string }", place, `place: { $ref: "#/$defs/room" }`, "<nil>")
+	f(label, own, "", "<nil>")
+	f(label, own, "  $defs:\n    other: { type: string }\n", "<nil>")
+	f("rooms: { type: array, items: { $ref: \"#/$defs/room\" } }\nroom: { type: string }", place, `place: { $ref: "#/$defs/rooms" }`, "<nil>")
+	// No definition is there twice.
+	f(label, "", "", `a.yaml:22: the definition "label" is in _defs.yaml already`)
+	// A fault is reported once, where it is.
+	f("\nroom: { type: text }", place, `place: { $ref: "#/$defs/room" }`, `_defs.yaml:2: the type "text" is unknown; known are array, boolean, integer, number, object, string, and x-bson: date or objectId`)
+	f("\nroom: { type: string, pattern: \"(\" }", place, `place: { $ref: "#/$defs/room" }`, `_defs.yaml:2: schema: $defs.room.pattern: must be of the format regex`)
+	f("room: { $ref: \"#/$defs/room\" }", "", "", `_defs.yaml:1: the schema "room" refers to itself`)
+	f("[]", "", "", `_defs.yaml:1: _defs.yaml must be a mapping of keys to values`)
+	// What the model's own definitions lack is still missing.
+	f("room: { type: string }", place, `place: { $ref: "#/$defs/place" }`, `a.yaml:19: $ref "#/$defs/place" must name a schema under $defs, like "#/$defs/i18n"`)
 }

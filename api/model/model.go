@@ -8,7 +8,9 @@
 // takes, and what a body may hold. What a file does not allow is refused. A Set is immutable once loaded; nothing here touches a
 // database.
 //
-// The keys of a file:
+// A folder may have a file _defs.yaml with schemas by name, which its models refer to as "#/$defs/name".
+//
+// The keys of a model's file:
 //
 //	model, collection     its name and its MongoDB collection
 //	routes                base, and aliases that mean the same

@@ -33,6 +33,7 @@ func (s *source) compileSchema(n *yaml.Node, m *Model) {
 	if n == nil {
 		return
 	}
+	s.share(n)
 	root := s.mapping(n, "schema", rootKeywords...)
 	if root.scalar("type") != "object" {
 		s.fault(n, "schema.type must be \"object\"")

@@ -50,24 +50,29 @@ func (s *source) shapeOf(schema, defs mapping, depth int) *shape {
 func (s *source) compileReference(schema, defs mapping) *shape {
 	ref := schema.get("$ref")
 	name, ok := strings.CutPrefix(ref.Value, "#/$defs/")
-	target := defs.get(name)
-	if !ok || target == nil {
+	if !ok || defs.get(name) == nil {
 		s.fault(ref, "$ref %q must name a schema under $defs, like \"#/$defs/i18n\"", ref.Value)
 		return &shape{}
 	}
 	if schema.get("x-bson") != nil || schema.get("type") != nil {
 		s.fault(ref, "a schema with $ref has its type from there")
 	}
-	if known, ok := s.defs[name]; ok {
-		if known == nil {
-			s.fault(ref, "the schema %q refers to itself", name)
-			return &shape{}
-		}
-		return known
+	return s.define(ref, name, defs)
+}
+
+// define compiles a definition, for the node that names it.
+func (s *source) define(at *yaml.Node, name string, defs mapping) *shape {
+	known, begun := s.defs[name]
+	switch {
+	case !begun:
+		s.defs[name] = nil // being compiled
+		s.defs[name] = s.compileShape(defs.get(name), defs, 0)
+		return s.defs[name]
+	case known == nil:
+		s.fault(at, "the schema %q refers to itself", name)
+		return &shape{}
 	}
-	s.defs[name] = nil // being compiled
-	s.defs[name] = s.compileShape(target, defs, 0)
-	return s.defs[name]
+	return known
 }
 
 func (s *source) kind(schema mapping) kind {
