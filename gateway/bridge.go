@@ -1,16 +1,18 @@
 package gateway
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"metahub/gateway/grammar"
 )
 
 // bridge turns an HTTP/2 stream of net/http into a fasthttp request and its answer back. It is used for one stream at a time, and kept
@@ -27,7 +29,7 @@ type bridge struct {
 // serveHTTP2 answers one stream.
 func (g *Gateway) serveHTTP2(w http.ResponseWriter, r *http.Request) {
 	b := g.bridges.Get().(*bridge)
-	b.conn = streamConn{http2Conn: r.Context().Value(connKey{}).(*http2Conn)}
+	b.conn = streamConn{http2Conn: r.Context().Value(connKey{}).(*http2Conn), ctx: r.Context()}
 	b.ctx.Init2(&b.conn, logger{g.log}, true)
 	if refused := b.receive(w, r); refused != nil {
 		g.refuseStream(&b.ctx, refused)
@@ -98,21 +100,23 @@ func addCookies(h *fasthttp.RequestHeader, values []string) {
 	h.EnableSpecialHeader()
 }
 
-// checkStream holds a request to RFC 9113 §8.2.2 and §8.3.1. net/http checks part of this; it would pass a path with a space.
+// checkStream holds a request to RFC 9113 §8.1.1, §8.2 and §8.3.1. net/http checks part of this; it would pass a path with a space.
 func checkStream(r *http.Request) *refusal {
 	switch {
 	case r.Method == http.MethodConnect:
 		return refuseConnect
-	case r.TLS == nil: // net/http's way to say that :scheme is not https
+	case r.URL.Scheme != "": // written by schemes
 		return refuseMalformed
-	case !isToken(r.Method), len(r.RequestURI) == 0:
+	case !grammar.IsToken(r.Method), len(r.RequestURI) == 0:
 		return refuseMalformed
 	case len(r.RequestURI) > targetBytes:
 		return refuseTargetSize
 	case r.RequestURI[0] != '/' && (r.RequestURI != "*" || r.Method != http.MethodOptions):
 		return refuseMalformed
-	case !isVisible(r.RequestURI):
+	case !grammar.IsTarget(r.RequestURI), !hasLengthOf(r):
 		return refuseMalformed
+	case strings.HasPrefix(r.RequestURI, "//") && strings.Contains(r.RequestURI, "://"):
+		return refuseMalformed // fasthttp would take the path from behind the second slash, as wire.Conn says too
 	}
 	for _, name := range [...]string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
 		if _, ok := r.Header[name]; ok {
@@ -124,33 +128,33 @@ func checkStream(r *http.Request) *refusal {
 			return refuseMalformed
 		}
 	}
-	for _, host := range r.Header["Host"] {
-		if host != r.Host {
-			return refuseTarget
+	if hosts := r.Header["Host"]; len(hosts) > 1 || len(hosts) == 1 && hosts[0] != r.Host {
+		return refuseTarget
+	}
+	for _, values := range r.Header {
+		if slices.ContainsFunc(values, isPadded) {
+			return refuseMalformed
 		}
 	}
 	return nil
 }
 
-// isVisible reports whether a target is made of the ASCII characters that one may hold: no space, no control, no fragment.
-func isVisible(target string) bool {
-	for i := range len(target) {
-		if c := target[i]; c <= ' ' || c >= 0x7f || c == '#' {
-			return false
-		}
+// hasLengthOf reports whether a Content-Length is one number, and the one that the stream was taken to have. While a body comes
+// net/http counts it; of a stream without one it does not look at the field.
+func hasLengthOf(r *http.Request) bool {
+	switch lengths := r.Header["Content-Length"]; len(lengths) {
+	case 0:
+		return true
+	case 1:
+		n, err := strconv.ParseUint(lengths[0], 10, 63)
+		return err == nil && int64(n) == r.ContentLength
 	}
-	return true
+	return false
 }
 
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
-		if !letter && bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) < 0 {
-			return false
-		}
-	}
-	return len(s) > 0
+// isPadded reports whether a value has whitespace around it (RFC 9113 §8.2.1).
+func isPadded(value string) bool {
+	return value != "" && (grammar.IsBlank(value[0]) || grammar.IsBlank(value[len(value)-1]))
 }
 
 // send writes the answer and reports whether the client got all of it.
@@ -187,14 +191,14 @@ func (g *Gateway) send(b *bridge, w http.ResponseWriter, r *http.Request) (whole
 func (b *bridge) copyHeader(to http.Header, response *fasthttp.Response) {
 	b.text, b.ends = b.text[:0], b.ends[:0]
 	for name, value := range response.Header.All() {
-		if !isConnectionField(name) {
+		if !grammar.IsHopByHop(name) {
 			b.text = append(b.text, value...)
 			b.ends = append(b.ends, len(b.text))
 		}
 	}
 	text, values, i, start := string(b.text), make([]string, len(b.ends)), 0, 0
 	for name := range response.Header.All() {
-		if isConnectionField(name) {
+		if grammar.IsHopByHop(name) {
 			continue
 		}
 		key := http.CanonicalHeaderKey(string(name))
@@ -210,20 +214,6 @@ func (b *bridge) copyHeader(to http.Header, response *fasthttp.Response) {
 	if _, ok := to["Content-Type"]; !ok {
 		to["Content-Type"] = nil // net/http guesses none then
 	}
-}
-
-func isConnectionField(name []byte) bool {
-	switch len(name) {
-	case 7:
-		return equalFold(name, "Upgrade") || equalFold(name, "Trailer")
-	case 10:
-		return equalFold(name, "Connection") || equalFold(name, "Keep-Alive")
-	case 16:
-		return equalFold(name, "Proxy-Connection")
-	case 17:
-		return equalFold(name, "Transfer-Encoding")
-	}
-	return false
 }
 
 // copyTrailers copies the fields that the end of the body brought.

@@ -2,9 +2,9 @@ package gateway
 
 import (
 	"bytes"
-	"crypto/tls"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +17,7 @@ import (
 func TestCheckStream(t *testing.T) {
 	f := func(want *refusal, change func(*http.Request)) {
 		t.Helper()
-		r := &http.Request{Method: "GET", RequestURI: "/a?b", Host: "anna.test", TLS: new(tls.ConnectionState), Header: http.Header{}}
+		r := &http.Request{Method: "GET", URL: new(url.URL), RequestURI: "/a?b", Host: "anna.test", Header: http.Header{}}
 		change(r)
 		if got := checkStream(r); got != want {
 			t.Errorf("%s %q %q: %+v, want %+v", r.Method, r.RequestURI, r.Header, got, want)
@@ -29,7 +29,7 @@ func TestCheckStream(t *testing.T) {
 	f(nil, func(r *http.Request) { r.Header.Set("Host", "anna.test") })
 	f(nil, func(r *http.Request) { r.Method = "MOVE-IT" })
 	f(refuseConnect, func(r *http.Request) { r.Method = "CONNECT" })
-	f(refuseMalformed, func(r *http.Request) { r.TLS = nil }) // :scheme http
+	f(refuseMalformed, func(r *http.Request) { r.URL.Scheme = "http" })
 	f(refuseMalformed, func(r *http.Request) { r.Method = "GET /x" })
 	f(refuseMalformed, func(r *http.Request) { r.Method = "" })
 	f(refuseMalformed, func(r *http.Request) { r.RequestURI = "" })
@@ -40,8 +40,17 @@ func TestCheckStream(t *testing.T) {
 	f(refuseMalformed, func(r *http.Request) { r.RequestURI = "/a b" })
 	f(refuseMalformed, func(r *http.Request) { r.RequestURI = "/a#b" })
 	f(refuseMalformed, func(r *http.Request) { r.RequestURI = "/\xc3\xa4" })
+	f(refuseMalformed, func(r *http.Request) { r.RequestURI = "//bert.test/?u=http://anna.test" })
 	f(refuseTargetSize, func(r *http.Request) { r.RequestURI = "/" + strings.Repeat("x", targetBytes) })
-	f(refuseTarget, func(r *http.Request) { r.Header["Host"] = []string{"anna.test", "bert.test"} })
+	f(refuseTarget, func(r *http.Request) { r.Header.Set("Host", "bert.test") })
+	f(refuseTarget, func(r *http.Request) { r.Header["Host"] = []string{"anna.test", "anna.test"} })
+	f(nil, func(r *http.Request) { r.ContentLength = 5; r.Header.Set("Content-Length", "5") })
+	f(nil, func(r *http.Request) { r.ContentLength = -1 })
+	f(refuseMalformed, func(r *http.Request) { r.Header.Set("Content-Length", "5") }) // and the stream ends with its header
+	f(refuseMalformed, func(r *http.Request) { r.Header.Set("Content-Length", "+0") })
+	f(refuseMalformed, func(r *http.Request) { r.Header["Content-Length"] = []string{"0", "0"} })
+	f(refuseMalformed, func(r *http.Request) { r.Header.Set("X-A", " padded") })
+	f(refuseMalformed, func(r *http.Request) { r.Header["X-A"] = []string{"", "padded\t"} })
 	for _, name := range []string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"} {
 		f(refuseMalformed, func(r *http.Request) { r.Header.Set(name, "x") })
 	}
@@ -67,7 +76,11 @@ func TestHTTP2Frames(t *testing.T) {
 	f("421", ":authority", "bert.test", ":path", "/", "x-forwarded-host", "anna.test")
 	f("reset", ":authority", "anna.test@bert.test", ":path", "/")
 	f("400", ":path", "/")
+	f("400", ":path", "/", "host", "anna.test", "host", "anna.test")
 	f("400", ":authority", "anna.test", ":path", "/a b")
+	f("400", ":authority", "anna.test", ":path", "//bert.test/api/?u=http://anna.test")
+	f("400", ":authority", "anna.test", ":path", "/", "content-length", "5")
+	f("400", ":authority", "anna.test", ":path", "/", "x-a", " padded")
 	f("400", ":authority", "anna.test", ":path", "/x/../api/x")
 	f("400", ":authority", "anna.test", ":path", "/", "connection", "x-tenant")
 	f("400", ":authority", "anna.test", ":path", "/", "upgrade", "h2c")
@@ -80,6 +93,12 @@ func TestHTTP2Frames(t *testing.T) {
 	}
 	f("431", many...)
 	f("reset", ":authority", "anna.test", ":path", "/", "x-a", strings.Repeat("x", headerBytes+1000))
+
+	for scheme, status := range map[string]string{"http": "400", "ftp": "reset", "": "reset"} {
+		if got := w.stream(":method", "GET", ":scheme", scheme, ":authority", "anna.test", ":path", "/"); got != status {
+			t.Errorf(":scheme %q: %s, want %s", scheme, got, status)
+		}
+	}
 }
 
 // stream sends one request over a connection of its own and returns the status of the answer, or "reset".

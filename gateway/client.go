@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"net/netip"
+
+	"metahub/gateway/grammar"
 )
 
 // identifyClient finds out who asks, and gives the request its id. A trusted proxy is believed when it says for whom it asks; all
@@ -48,7 +50,7 @@ func (x *exchange) stampClient() {
 
 // proto is https, unless a trusted proxy was itself asked over plain HTTP.
 func (x *exchange) proto() []byte {
-	if equalFold(x.claims.proto, "http") {
+	if grammar.EqualFold(x.claims.proto, "http") {
 		return protoHTTP
 	}
 	return protoHTTPS

@@ -73,6 +73,9 @@ func (g *Gateway) admit(x *exchange) *refusal {
 	if x.malformed != nil {
 		return x.malformed
 	}
+	if x.ctx.IsTrace() {
+		return refuseTrace
+	}
 	if r := x.readTarget(); r != nil {
 		return r
 	}
@@ -93,7 +96,8 @@ func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
 		g.release(x)
 		return fasthttp.StatusContinue
 	}
-	x.report(r.status)
+	x.refuse(r)
+	g.finish(x)
 	return r.status
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"github.com/valyala/fasthttp"
+
+	"metahub/gateway/grammar"
 )
 
 // These names are the gateway's: whatever a client sends under them, in any spelling, is gone before anyone can read it. They are
@@ -58,11 +60,19 @@ func (x *exchange) cleanHeaders() *refusal {
 	if dropped {
 		restoreOrder(h)
 	}
-	if x.claims.webSocket && x.claims.upgrades == 1 && h.IsGet() && h.IsHTTP11() {
+	if x.mayUpgrade() {
 		h.SetCanonical([]byte("Connection"), []byte("Upgrade"))
 		h.SetCanonical([]byte("Upgrade"), []byte("websocket"))
 	}
 	return nil
+}
+
+// mayUpgrade reports whether the connection may become a WebSocket (RFC 6455 §4.1). With content in the request, peers would differ over
+// where the frames begin.
+func (x *exchange) mayUpgrade() bool {
+	h := &x.ctx.Request.Header
+	length := h.ContentLength()
+	return x.claims.webSocket && x.claims.upgrades == 1 && h.IsGet() && h.IsHTTP11() && length <= 0 && length != chunked
 }
 
 // nextField takes one "name: value" line from the front of a header that wire.Conn has checked.
@@ -88,7 +98,7 @@ func (c *claims) add(kind kind, value []byte) {
 		c.requestID = value
 	case upgradeClaim:
 		c.upgrades++
-		c.webSocket = equalFold(value, "websocket")
+		c.webSocket = grammar.EqualFold(value, "websocket")
 	}
 }
 
@@ -101,7 +111,7 @@ func dropOptions(h *fasthttp.RequestHeader, value []byte, c *claims) (named bool
 			return true
 		}
 		option = bytes.TrimSpace(option)
-		if equalFold(option, "keep-alive") || equalFold(option, "close") {
+		if grammar.EqualFold(option, "keep-alive") || grammar.EqualFold(option, "close") {
 			continue
 		}
 		named = true
@@ -113,7 +123,7 @@ func dropOptions(h *fasthttp.RequestHeader, value []byte, c *claims) (named bool
 }
 
 func isRequired(name []byte) bool {
-	return equalFold(name, "Host") || equalFold(name, "Content-Length") || equalFold(name, "Transfer-Encoding")
+	return grammar.EqualFold(name, "host") || grammar.EqualFold(name, "content-length") || grammar.EqualFold(name, "transfer-encoding")
 }
 
 // restoreOrder puts fields of the same name back into the order that they came in, which has a meaning (RFC 9110 §5.3): to delete a
@@ -127,12 +137,16 @@ func restoreOrder(h *fasthttp.RequestHeader) {
 			continue
 		}
 		h.DelBytes(name)
+		if grammar.EqualFold(name, "cookie") {
+			h.DisableSpecialHeader() // else fasthttp would take the values apart, and the quotes off them
+		}
 		for all := raw; len(all) > 0; {
 			var other, value []byte
 			if other, value, all = nextField(all); bytes.EqualFold(other, name) {
 				h.AddBytesKV(name, value)
 			}
 		}
+		h.EnableSpecialHeader()
 	}
 }
 
@@ -180,11 +194,11 @@ func classify(name []byte) kind {
 	case 'h': // half of an upgrade to h2c
 		return drop(sameName(name, "http2-settings"))
 	case 'u':
-		if equalFold(name, "upgrade") {
+		if grammar.EqualFold(name, "upgrade") {
 			return upgradeClaim
 		}
 	case 'c':
-		if equalFold(name, "connection") {
+		if grammar.EqualFold(name, "connection") {
 			return connectionOptions
 		}
 		return drop(isMisspelt(name, "content-length"))
@@ -196,13 +210,13 @@ func classify(name []byte) kind {
 
 func classifyX(name []byte) kind {
 	switch {
-	case equalFold(name, "x-tenant"):
+	case grammar.EqualFold(name, "x-tenant"):
 		return tenantClaim
-	case equalFold(name, "x-forwarded-for"):
+	case grammar.EqualFold(name, "x-forwarded-for"):
 		return forwardedForClaim
-	case equalFold(name, "x-forwarded-proto"):
+	case grammar.EqualFold(name, "x-forwarded-proto"):
 		return protoClaim
-	case equalFold(name, "x-request-id"):
+	case grammar.EqualFold(name, "x-request-id"):
 		return requestIDClaim
 	}
 	return drop(sameName(name, "x-tenant") || sameName(name, "x-request-id") || sameName(name, "x-real-ip") ||
@@ -220,7 +234,7 @@ func drop(yes bool) kind {
 
 // isMisspelt reports whether a careless server would read name as want, which it is not.
 func isMisspelt(name []byte, want string) bool {
-	return sameName(name, want) && !equalFold(name, want)
+	return sameName(name, want) && !grammar.EqualFold(name, want)
 }
 
 // sameName compares names without case and with every sign taken for a hyphen; want is in lower case.
@@ -246,10 +260,6 @@ func hasNamePrefix(name []byte, want string) bool {
 		}
 	}
 	return true
-}
-
-func equalFold(name []byte, want string) bool {
-	return len(name) == len(want) && bytes.EqualFold(name, []byte(want))
 }
 
 // stampHeaders writes what the API and the frontends rely on.

@@ -25,7 +25,7 @@ const (
 func (g *Gateway) newHTTP2() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
-	return &http.Server{
+	server := &http.Server{
 		Handler:           http.HandlerFunc(g.serveHTTP2),
 		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
@@ -41,6 +41,31 @@ func (g *Gateway) newHTTP2() *http.Server {
 		ConnContext: rememberConn,
 		ErrorLog:    g.standardLog(),
 	}
+	// net/http sets its decoder up when it begins to serve. It has to be there before the first connection, to be wrapped.
+	nowhere := newHandover(nil)
+	_ = nowhere.Close()
+	_ = server.Serve(nowhere) // which returns at once, since nowhere is closed
+	if decode, ok := server.TLSNextProto["h2"]; ok {
+		server.TLSNextProto["h2"] = func(s *http.Server, c *tls.Conn, h http.Handler) { decode(s, c, schemes{h}) }
+	}
+	return server
+}
+
+// schemes keeps which :scheme a request has, where it is not https, in its URL. The decoder of net/http gives only https requests the
+// state of the connection's TLS, but the handler that is wrapped here would give it to all.
+type schemes struct{ http.Handler }
+
+// ServeHTTP implements http.Handler.
+func (s schemes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.TLS == nil {
+		r.URL.Scheme = "http" // no third one gets this far
+	}
+	s.Handler.ServeHTTP(w, r)
+}
+
+// BaseContext is how the decoder asks the handler that is wrapped for the connection's context.
+func (s schemes) BaseContext() context.Context {
+	return s.Handler.(interface{ BaseContext() context.Context }).BaseContext()
 }
 
 // standardLog takes what net/http has to say of clients, which is for debugging.
@@ -69,8 +94,13 @@ func rememberConn(ctx context.Context, c net.Conn) context.Context {
 // streamConn is one HTTP/2 stream as fasthttp sees it: a connection with addresses and TLS, but without bytes.
 type streamConn struct {
 	*http2Conn
+	ctx    context.Context // ends with the stream
 	claims claims
 }
+
+// OnLeave calls f in a goroutine of its own when the client resets the stream or is gone. stop takes that back; it reports false when
+// f has been called, and may not have returned yet.
+func (c *streamConn) OnLeave(f func()) (stop func() bool) { return context.AfterFunc(c.ctx, f) }
 
 func (c *streamConn) self() *peer                          { return &c.peer }
 func (c *streamConn) Handshake() error                     { return nil }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -31,9 +32,11 @@ func startWithUpstream(t *testing.T, upstream http.HandlerFunc) *world {
 	if err := os.WriteFile(filepath.Join(folder, "index.html"), []byte("<h1>files</h1>"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	frontends := frontend.New(frontend.Config{})
-	t.Cleanup(frontends.Close)
-	w := start(t, func(_ *tenant.Gateway, g *Gateway) { g.frontends = frontends })
+	w := start(t, func(_ *tenant.Gateway, g *Gateway) {
+		frontends := frontend.New(frontend.Config{Logger: g.log})
+		t.Cleanup(frontends.Close)
+		g.frontends = frontends
+	})
 	limits := tenant.Limits{Body: 1 << 20, Timeout: 10 * time.Second}
 	w.registry.Publish(tenant.NewDirectory(settings(), []*tenant.Tenant{
 		{Slug: "up", Brand: "Up", Domains: []string{"up.test"}, Enabled: true, Limits: limits, Frontend: tenant.Frontend{URL: at}},
@@ -185,6 +188,96 @@ func TestEarlyAnswerToAnUpload(t *testing.T) {
 			t.Errorf("status %d, want 403", response.StatusCode)
 		}
 	})
+}
+
+// TestCookiesStayAsTheyAre sends a second Cookie field besides one that is dropped.
+func TestCookiesStayAsTheyAre(t *testing.T) {
+	cookies := make(chan string, 1)
+	w := startWithUpstream(t, func(rw http.ResponseWriter, r *http.Request) {
+		cookies <- strings.Join(r.Header.Values("Cookie"), "|")
+	})
+	got := w.raw("up.test", "GET / HTTP/1.1\r\nHost: up.test\r\nCookie: a=\"b\"; c\r\nX-Tenant: bert\r\nCookie: d=\"e\"\r\n\r\n")
+	if sent := <-cookies; got.StatusCode != 200 || sent != `a="b"; c|d="e"` {
+		t.Errorf("status %d, Cookie: %s", got.StatusCode, sent)
+	}
+}
+
+// TestUpgradeWithContent is no upgrade: where the content would end is for the frames to say.
+func TestUpgradeWithContent(t *testing.T) {
+	seen := make(chan string, 1)
+	w := startWithUpstream(t, func(rw http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		seen <- r.Header.Get("Upgrade") + string(body)
+	})
+	f := func(framing string) {
+		t.Helper()
+		got := w.raw("up.test", "GET / HTTP/1.1\r\nHost: up.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+framing)
+		if sent := <-seen; got.StatusCode != 200 || sent != "hello" {
+			t.Errorf("%q: status %d, the upstream saw %q", framing, got.StatusCode, sent)
+		}
+	}
+	f("Content-Length: 5\r\n\r\nhello")
+	f("Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+}
+
+// TestLeavingClient has a client reset its stream while the upstream is silent. The upstream must learn of it at once, not when its
+// time is up.
+func TestLeavingClient(t *testing.T) {
+	f := func(logged string, begins bool) {
+		t.Helper()
+		begun, left := make(chan struct{}, 1), make(chan struct{}, 1)
+		w := startWithUpstream(t, func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/after" {
+				return
+			}
+			if begins {
+				_ = http.NewResponseController(rw).Flush()
+			} else {
+				begun <- struct{}{}
+			}
+			<-r.Context().Done()
+			left <- struct{}{}
+		})
+		ctx, leave := context.WithCancel(context.Background())
+		defer leave()
+		r, err := http.NewRequestWithContext(ctx, "GET", "https://up.test/left", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := w.client(true, "")
+		go func() {
+			if response, err := c.Do(r); err == nil {
+				begun <- struct{}{}
+				_, _ = io.Copy(io.Discard, response.Body)
+				response.Body.Close()
+			}
+		}()
+		<-begun
+		leave()
+		select {
+		case <-left:
+		case <-time.After(5 * time.Second):
+			t.Fatal("the upstream is still busy with a request that nobody waits for")
+		}
+		if got := w.do(c, "GET", "https://up.test/after", ""); got.StatusCode != 200 {
+			t.Errorf("the request after: %d", got.StatusCode)
+		}
+		var line map[string]any
+		await(t, "the log", func() bool {
+			for _, line = range w.logs.find("path", "/left") {
+				return true
+			}
+			return false
+		})
+		if got := fmt.Sprint(line["status"], " ", line["error"]); got != logged {
+			t.Errorf("logged %q, want %q", got, logged)
+		}
+		if warned := w.logs.find("level", "warn"); len(warned) > 0 {
+			t.Errorf("the upstream was blamed: %v", warned)
+		}
+	}
+	f("499 <nil>", false)
+	f("200 the client did not take the whole body", true)
 }
 
 func TestWebSocketThroughTheGateway(t *testing.T) {

@@ -92,8 +92,9 @@ func TestExpectContinue(t *testing.T) {
 		}
 	}
 	send("POST /x HTTP/1.1\r\nHost: bert.test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
-	if line, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 421 ") {
-		t.Errorf("%q, %v; want 421 and no 100", line, err)
+	got := w.read(r, "POST")
+	if id := got.Response.Header.Get("X-Request-Id"); got.StatusCode != 421 || id == "" || !strings.Contains(got.body, id) || !got.Close {
+		t.Errorf("%d %q, %q; want 421 with a page that names the request, and no 100", got.StatusCode, got.Response.Header, got.body)
 	}
 }
 
@@ -101,10 +102,25 @@ func TestExpectContinue(t *testing.T) {
 func TestMalformedBody(t *testing.T) {
 	w := start(t, nil)
 	for _, path := range []string{"/x", "/api/x"} {
-		got := w.raw("anna.test", "POST "+path+" HTTP/1.1\r\nHost: anna.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n")
+		c := w.dial("anna.test")
+		for _, piece := range []string{"POST " + path + " HTTP/1.1\r\nHost: anna.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "zz\r\n"} {
+			if _, err := io.WriteString(c, piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := w.read(bufio.NewReader(c), "POST")
 		if got.StatusCode != 400 || !got.Close {
 			t.Errorf("%s: status %d, close %v; want 400 and close", path, got.StatusCode, got.Close)
 		}
+	}
+}
+
+// TestTrace keeps the cookie from coming back in a body, where scripts can read it.
+func TestTrace(t *testing.T) {
+	w := start(t, nil)
+	got := w.raw("anna.test", "TRACE / HTTP/1.1\r\nHost: anna.test\r\nCookie: accessToken=x\r\n\r\n")
+	if got.StatusCode != 405 || strings.Contains(got.body, "accessToken") {
+		t.Errorf("status %d, %q; want 405", got.StatusCode, got.body)
 	}
 }
 

@@ -67,7 +67,9 @@ func (x *exchange) redirectTo(host, port []byte) {
 	if !isDefaultPort(port) {
 		location = append(append(location, ':'), port...)
 	}
-	location = append(location, x.ctx.Request.Header.RequestURI()...)
+	if target := x.ctx.Request.Header.RequestURI(); !x.isAsterisk(target) {
+		location = append(location, target...)
+	}
 	x.scratch = location
 	x.ctx.Response.Header.SetBytesV(fasthttp.HeaderLocation, location)
 	x.ctx.SetStatusCode(fasthttp.StatusPermanentRedirect)

@@ -42,6 +42,7 @@ func TestPlainPortRedirects(t *testing.T) {
 	f("POST /api/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: 0", 308, "https://api.test:"+port+"/api/x")
 	f("GET http://anna.test/x?y HTTP/1.1\r\nHost: anna.test", 308, "https://anna.test:"+port+"/x?y")
 	f("GET //evil.test/ HTTP/1.1\r\nHost: anna.test", 308, "https://anna.test:"+port+"//evil.test/")
+	f("OPTIONS * HTTP/1.1\r\nHost: anna.test", 308, "https://anna.test:"+port)
 	f("GET / HTTP/1.1\r\nHost: evil.test", 421, "")
 	f("GET / HTTP/1.1\r\nHost: evil.test@anna.test", 400, "")
 	f("GET /../x HTTP/1.1\r\nHost: anna.test", 400, "")

@@ -20,6 +20,7 @@ var (
 	refusePath          = &refusal{status: fasthttp.StatusBadRequest, code: "bad_path", sentence: `The path holds "." or ".." as a segment, or a zero byte.`}
 	refuseOptions       = &refusal{status: fasthttp.StatusBadRequest, code: "connection_options", sentence: "The Connection header names too many fields."}
 	refuseConnect       = &refusal{status: fasthttp.StatusMethodNotAllowed, code: "bad_request", sentence: "This is not a proxy: CONNECT is refused."}
+	refuseTrace         = &refusal{status: fasthttp.StatusMethodNotAllowed, code: "method_not_allowed", sentence: "TRACE is refused: its answer would show headers that are not meant for the page."}
 	refuseTargetSize    = &refusal{status: fasthttp.StatusRequestURITooLong, code: "bad_request", sentence: "The request target is too long."}
 	refuseFields        = &refusal{status: fasthttp.StatusRequestHeaderFieldsTooLarge, code: "bad_request", sentence: "There are too many header fields."}
 	refuseUnknownHost   = &refusal{status: fasthttp.StatusMisdirectedRequest, code: "unknown_host", sentence: "There is no site of this name here."}

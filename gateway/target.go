@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 
+	"metahub/gateway/grammar"
 	"metahub/tenant"
 )
 
@@ -65,8 +66,9 @@ func hasDotSegment(path []byte) bool {
 	for i := 0; i < len(path); i++ {
 		c := path[i]
 		if c == '%' && i+2 < len(path) {
-			if high, low := hexDigit(path[i+1]), hexDigit(path[i+2]); high >= 0 && low >= 0 {
-				c, i = byte(high<<4|low), i+2
+			high, ok1 := grammar.HexDigit(path[i+1])
+			if low, ok2 := grammar.HexDigit(path[i+2]); ok1 && ok2 {
+				c, i = high<<4|low, i+2
 			}
 		}
 		switch c {
@@ -84,14 +86,4 @@ func hasDotSegment(path []byte) bool {
 		}
 	}
 	return others == 0 && (dots == 1 || dots == 2)
-}
-
-func hexDigit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
 }

@@ -15,6 +15,7 @@ type body struct {
 	framing  framing
 	left     int64 // byLength
 	chunks   chunks
+	unwatch  func() bool // false if the client has left, and the connection is closed
 	reusable bool
 	direct   bool // the client's connection reads by itself, and so sends each piece at once
 
@@ -39,7 +40,7 @@ const (
 var errAbandoned = errors.New("the client did not take the whole body")
 
 func newBody(x *exchange) *body {
-	b := &body{conn: x.conn, upstream: x.upstream, upload: x.upload, left: x.answer.length, reusable: x.answer.keepAlive()}
+	b := &body{conn: x.conn, upstream: x.upstream, upload: x.upload, left: x.answer.length, unwatch: x.unwatch, reusable: x.answer.keepAlive()}
 	switch {
 	case x.answer.chunked:
 		b.framing = byChunks
@@ -130,8 +131,14 @@ func (b *body) piece(limit int) ([]byte, error) {
 
 // end lets go of the connection.
 func (b *body) end(err error) {
-	b.err = err
 	complete := err == io.EOF
+	if !b.unwatch() {
+		b.reusable = false
+		if !complete {
+			err = errAbandoned
+		}
+	}
+	b.err = err
 	if !complete {
 		b.conn.discard()
 	}

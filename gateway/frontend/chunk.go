@@ -3,6 +3,8 @@ package frontend
 import (
 	"bytes"
 	"io"
+
+	"metahub/gateway/grammar"
 )
 
 // chunks decodes a body in the chunked coding (RFC 9112 §7.1) from bytes as they come, without a copy. Only CRLF ends a line;
@@ -113,11 +115,11 @@ func (c *chunks) step(b byte) error {
 }
 
 func (c *chunks) sizeByte(b byte) error {
-	if v, ok := hexDigit(b); ok {
+	if v, ok := grammar.HexDigit(b); ok {
 		if c.digits++; c.digits > maxChunkDigits {
 			return malformed("a chunk size that is too long")
 		}
-		c.left = c.left<<4 | v
+		c.left = c.left<<4 | int64(v)
 		return nil
 	}
 	if c.digits == 0 {
@@ -135,7 +137,7 @@ func (c *chunks) sizeByte(b byte) error {
 }
 
 func (c *chunks) skip(b byte) error {
-	if classes[b]&valueByte == 0 {
+	if !grammar.IsValueByte(b) {
 		return malformed("a control character between chunks")
 	}
 	if c.skipped++; c.skipped > maxHead {
@@ -149,16 +151,4 @@ func expect(b, want byte) error {
 		return malformed("a chunk that does not end with CRLF")
 	}
 	return nil
-}
-
-func hexDigit(b byte) (int64, bool) {
-	switch {
-	case '0' <= b && b <= '9':
-		return int64(b - '0'), true
-	case 'a' <= b && b <= 'f':
-		return int64(b-'a') + 10, true
-	case 'A' <= b && b <= 'F':
-		return int64(b-'A') + 10, true
-	}
-	return 0, false
 }

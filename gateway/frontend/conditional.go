@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"metahub/gateway/grammar"
 )
 
 // validators tell versions of a file apart (RFC 9110 §8.8). A file that is written twice within a tick of the clock with the same
@@ -41,7 +43,7 @@ func (v validators) matches(tags []byte) bool {
 	for len(tags) > 0 {
 		var tag []byte
 		tag, tags, _ = bytes.Cut(tags, comma)
-		tag = trim(tag)
+		tag = grammar.Trim(tag)
 		if string(tag) == "*" || string(bytes.TrimPrefix(tag, []byte("W/"))) == v.etag {
 			return true
 		}
@@ -73,7 +75,7 @@ func wanted(h *fasthttp.RequestHeader, v validators, size int64) part {
 	if version := h.Peek("If-Range"); len(version) > 0 && string(version) != v.etag && string(version) != v.modified {
 		return all
 	}
-	first, last, ok := bytes.Cut(trim(ranges), []byte("-"))
+	first, last, ok := bytes.Cut(grammar.Trim(ranges), []byte("-"))
 	if !ok || len(first)+len(last) == 0 {
 		return all
 	}

@@ -19,6 +19,11 @@ type conn struct {
 	reused   bool          // it has served an exchange before
 	since    time.Time     // when it came to rest
 	extended time.Time     // when the read deadline was moved last
+
+	// Of quiet, kept so that it allocates once only.
+	peek   func(fd uintptr)
+	peeked [1]byte
+	silent bool
 }
 
 // readers are shared by all connections, so that one at rest holds no buffer.

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/valyala/fasthttp"
+
+	"metahub/gateway/grammar"
 )
 
 // deliver passes the answer on: whole, if its body is in the read buffer already, else as a stream.
@@ -34,10 +36,10 @@ func (x *exchange) copyFields() {
 	h.SetStatusCode(x.answer.status)
 	encodings := 0
 	for _, f := range x.answer.fields {
-		if hopByHop(f.name) || x.answer.named && hasOption(x.answer.connection, f.name) || x.ours(f.name) {
+		if grammar.IsHopByHop(f.name) || x.answer.named && hasOption(x.answer.connection, f.name) || x.ours(f.name) {
 			continue
 		}
-		if is(f.name, "content-encoding") {
+		if grammar.EqualFold(f.name, "content-encoding") {
 			// fasthttp keeps one value only; a list says the same (RFC 9110 §5.3).
 			if encodings++; encodings > 1 {
 				list := append(append([]byte(nil), h.ContentEncoding()...), ", "...)
@@ -51,7 +53,7 @@ func (x *exchange) copyFields() {
 
 // ours reports whether the gateway writes a field itself: the request's id, and for an API what origins are allowed.
 func (x *exchange) ours(name []byte) bool {
-	return is(name, "x-request-id") || x.backend && hasPrefix(name, "access-control-allow-")
+	return grammar.EqualFold(name, "x-request-id") || x.backend && grammar.HasPrefixFold(name, "access-control-allow-")
 }
 
 // takeWhole sets the response's body if all of it has arrived, so that the connection is free at once and the client gets one write.
@@ -83,7 +85,7 @@ func (x *exchange) takeWholeChunked(buffered []byte) bool {
 
 // finish ends an exchange whose answer is complete. A request body that is still on its way is no longer wanted by anyone.
 func (x *exchange) finish() {
-	reusable := x.answer.keepAlive()
+	reusable := x.unwatch() && x.answer.keepAlive()
 	if x.upload != nil && !x.upload.stop() {
 		x.ctx.SetConnectionClose()
 		reusable = false

@@ -56,11 +56,18 @@ var (
 		"the upstream's answer is not sound HTTP/1.1: see whether tenants.yaml names the right port and scheme"}
 )
 
+// statusLeft is what the access log has of a client that did not wait, after the custom of nginx.
+const statusLeft = 499
+
 // fail answers with an error page that names the request, and tells the log what an administrator should do.
 func (x *exchange) fail(err error) {
 	if status, sentence, ok := clientFault(x.ctx.Conn(), err); ok {
 		page.Error(x.ctx, status, "bad_request", sentence)
 		x.ctx.SetConnectionClose()
+		return
+	}
+	if err == errLeft {
+		x.ctx.SetStatusCode(statusLeft)
 		return
 	}
 	if errors.Is(err, errTooLongForHTTP10) {

@@ -59,8 +59,8 @@ type files struct {
 
 // serve answers with the file that the request names, or returns why there is none.
 func (f *files) serve() error {
-	target, ok := originForm(f.ctx.Request.Header.RequestURI())
-	if !ok {
+	target := f.ctx.Request.Header.RequestURI()
+	if !isOriginForm(target) {
 		return fs.ErrNotExist
 	}
 	address, query, _ := strings.Cut(string(target), "?")

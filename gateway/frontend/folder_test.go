@@ -75,7 +75,7 @@ func TestFolder(t *testing.T) {
 	f("/", 200, "text/html; charset=utf-8", "home")
 	f("/index.html", 200, "text/html; charset=utf-8", "home")
 	f("/?query=1", 200, "text/html; charset=utf-8", "home")
-	f("http://anastasia.localhost/data", 200, "application/octet-stream", "bytes")
+	f("/data", 200, "application/octet-stream", "bytes")
 	f("/app.JS?v=1", 200, "text/javascript; charset=utf-8", "code")
 	f("/empty.txt", 200, "text/plain; charset=utf-8", "")
 	f("/large.txt", 200, "text/plain; charset=utf-8", large)

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+
+	"metahub/gateway/grammar"
 )
 
 // maxHead is the size in bytes up to which the head of an answer, or its trailers, are read.
@@ -133,7 +135,7 @@ func cutLine(raw []byte) (line, rest []byte, err error) {
 func (h *head) parseStatusLine(line []byte) error {
 	const version, code = len("HTTP/1.1"), len("HTTP/1.1 200")
 	if len(line) < code || string(line[:version-1]) != "HTTP/1." || line[version] != ' ' ||
-		(len(line) > code && line[code] != ' ') || !consistsOf(line, valueByte) {
+		(len(line) > code && line[code] != ' ') || !grammar.IsFieldValue(line) {
 		return malformed("no HTTP/1.1 status line")
 	}
 	switch line[version-1] {
@@ -157,30 +159,30 @@ func (h *head) parseStatusLine(line []byte) error {
 
 func (h *head) parseField(line []byte) error {
 	colon := bytes.IndexByte(line, ':')
-	if colon < 0 || !isToken(line[:colon]) {
+	if colon < 0 || !grammar.IsToken(line[:colon]) {
 		return malformed("a header name that is not a token")
 	}
-	name, value := line[:colon], trim(line[colon+1:])
-	if !consistsOf(value, valueByte) {
+	name, value := line[:colon], grammar.Trim(line[colon+1:])
+	if !grammar.IsFieldValue(value) {
 		return malformed("a control character in a header value")
 	}
 	h.fields = append(h.fields, field{name, value})
 	switch len(name) {
 	case 7:
-		if is(name, "upgrade") && is(value, "websocket") {
+		if grammar.EqualFold(name, "upgrade") && grammar.EqualFold(value, "websocket") {
 			h.websocket = true
 		}
 	case 10:
-		if is(name, "connection") {
+		if grammar.EqualFold(name, "connection") {
 			h.connection = append(append(h.connection, value...), ',')
 		}
 	case 14:
-		if is(name, "content-length") {
+		if grammar.EqualFold(name, "content-length") {
 			return h.setLength(value)
 		}
 	case 17:
-		if is(name, "transfer-encoding") {
-			if h.chunked || !is(value, "chunked") {
+		if grammar.EqualFold(name, "transfer-encoding") {
+			if h.chunked || !grammar.EqualFold(value, "chunked") {
 				return malformed("a Transfer-Encoding other than chunked")
 			}
 			h.chunked = true

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"metahub/gateway/grammar"
 )
 
 func TestHead(t *testing.T) {
@@ -135,7 +137,7 @@ func FuzzHead(f *testing.F) {
 			t.Fatalf("two meanings: %+v", h)
 		}
 		for _, field := range h.fields {
-			if !isToken(field.name) || !consistsOf(field.value, valueByte) {
+			if !grammar.IsToken(field.name) || !grammar.IsFieldValue(field.value) {
 				t.Fatalf("a field %q: %q", field.name, field.value)
 			}
 		}

@@ -22,17 +22,18 @@ type exchange struct {
 	upload   *upload // nil if the request's body is small
 	request  request
 	answer   head
-	started  time.Time
+	started  time.Time // when the upstream was first asked
+
+	unwatch func() bool // ends watch; false if the client has left
 }
 
 // proxy answers ctx with what the upstream at u answers, or with an error page.
 func (s *Server) proxy(ctx *fasthttp.RequestCtx, t *tenant.Tenant, u *url.URL, backend bool) {
-	now := time.Now()
-	up := s.pool.get(u, now)
+	up := s.pool.get(u, time.Now())
 	ctx.SetUserValue(UpstreamKey, up)
 
 	x := s.scratch.Get().(*exchange)
-	x.server, x.ctx, x.tenant, x.upstream, x.backend, x.started = s, ctx, t, up, backend, now
+	x.server, x.ctx, x.tenant, x.upstream, x.backend = s, ctx, t, up, backend
 	err := x.run()
 	if err != nil {
 		x.fail(err)
@@ -53,7 +54,8 @@ func (x *exchange) run() error {
 // roundTrip gets the head of an answer. A request that met a connection which the upstream had just closed is sent once more on a new
 // one, but only if nobody can tell the difference: it may be sent twice, it can be, and not a byte of an answer has come.
 func (x *exchange) roundTrip() error {
-	x.conn = x.upstream.take(x.started, !x.request.idempotent || x.request.upload != nil)
+	x.started = time.Now() // only now: a client may have been slow to send a small body
+	x.conn = x.upstream.take(x.started)
 	if x.conn != nil {
 		err := x.attempt()
 		if err == nil || !x.mayRetry(err) {
@@ -70,6 +72,7 @@ func (x *exchange) roundTrip() error {
 
 // attempt sends the request on the connection and reads the head of the answer. After an error the connection is closed.
 func (x *exchange) attempt() error {
+	x.watch()
 	err := x.send()
 	if err == nil {
 		err = x.answer.readFinal(x.conn.reader)
@@ -80,15 +83,37 @@ func (x *exchange) attempt() error {
 	if err == nil {
 		return nil
 	}
+	left := !x.unwatch()
 	x.conn.discard()
-	if x.upload != nil {
-		var fromClient bodyError
-		if !x.upload.stop() && errors.As(x.upload.err, &fromClient) {
-			return fromClient
-		}
+	var fromClient bodyError
+	switch {
+	case x.upload != nil && !x.upload.stop() && errors.As(x.upload.err, &fromClient):
+		return fromClient
+	case left:
+		return errLeft
 	}
 	return err
 }
+
+// leaver is a client's connection that notices when the client no longer waits for its answer, as on HTTP/2. On HTTP/1.1 only a write
+// that fails shows it.
+type leaver interface {
+	OnLeave(f func()) (stop func() bool)
+}
+
+// watch closes the upstream's connection when the client leaves, so that neither the upstream nor the gateway works for nobody.
+func (x *exchange) watch() {
+	x.unwatch = stays
+	if client, ok := x.ctx.Conn().(leaver); ok {
+		c := x.conn
+		x.unwatch = client.OnLeave(func() { _ = c.Close() })
+	}
+}
+
+func stays() bool { return true }
+
+// errLeft is a client that has left before the answer began.
+var errLeft = errors.New("the client has left")
 
 func (x *exchange) send() error {
 	c := x.conn
@@ -120,7 +145,8 @@ func (x *exchange) patience() time.Duration {
 }
 
 func (x *exchange) mayRetry(err error) bool {
-	return x.request.idempotent && x.request.upload == nil && x.conn.received == 0 && !errors.Is(err, os.ErrDeadlineExceeded)
+	return x.request.idempotent && x.request.upload == nil && x.conn.received == 0 &&
+		!errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errLeft)
 }
 
 // release makes the exchange ready for another request. Buffers that a rare request made large are let go.

@@ -330,6 +330,30 @@ func TestNoRetry(t *testing.T) {
 	}
 }
 
+// TestAnswerNobodyAskedFor is an upstream that sends a second answer a moment after the first. It must never pass for the answer to
+// another request, which may well be another tenant's.
+func TestAnswerNobodyAskedFor(t *testing.T) {
+	sent := make(chan struct{}, 10)
+	upstream := rawUpstream(t, func(c *scripted) {
+		for {
+			if _, err := c.request(); err != nil {
+				return
+			}
+			c.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+			c.untilClosedOr(20 * time.Millisecond) // so that it is no part of the first answer's packet
+			c.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+			sent <- struct{}{}
+		}
+	})
+	s := proxied(t, upstream)
+	for range 3 {
+		if a := s.get(t, "/"); a.status != 200 || a.body != "hello" {
+			t.Fatalf("%d %q", a.status, a.body)
+		}
+		receive(t, "the answer nobody asked for", sent)
+	}
+}
+
 // TestIdleConnectionsClose waits for the sweep.
 func TestIdleConnectionsClose(t *testing.T) {
 	ended := make(chan struct{}, 10)

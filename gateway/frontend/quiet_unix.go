@@ -10,11 +10,12 @@ func (c *conn) quiet() bool {
 	if c.socket == nil {
 		return true
 	}
-	quiet := false
-	err := c.socket.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = err == syscall.EAGAIN
-	})
-	return err == nil && quiet
+	if c.peek == nil {
+		c.peek = func(fd uintptr) {
+			_, _, err := syscall.Recvfrom(int(fd), c.peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			c.silent = err == syscall.EAGAIN
+		}
+	}
+	err := c.socket.Control(c.peek)
+	return err == nil && c.silent
 }

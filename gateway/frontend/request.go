@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/valyala/fasthttp"
+
+	"metahub/gateway/grammar"
 )
 
 // smallBody is the size in bytes up to which a request body is sent in one write with its head, and can be sent again. It is awaited
@@ -32,12 +34,12 @@ type request struct {
 // build writes ctx's request for the tenant with slug. An error is the client's fault.
 func (r *request) build(ctx *fasthttp.RequestCtx, slug string) error {
 	h := &ctx.Request.Header
-	target, ok := originForm(h.RequestURI())
-	if !ok {
+	target := h.RequestURI()
+	if !isOriginForm(target) {
 		return errBadTarget
 	}
 	method := h.Method()
-	if !isToken(method) {
+	if !grammar.IsToken(method) {
 		return errBadField
 	}
 	*r = request{bytes: r.bytes[:0], connection: r.connection[:0], isHead: h.IsHead(), idempotent: idempotent(method)}
@@ -52,30 +54,10 @@ func (r *request) build(ctx *fasthttp.RequestCtx, slug string) error {
 	return r.appendBody(ctx)
 }
 
-// originForm returns path and query of a target (RFC 9112 §3.2.1). The authority of an absolute-form target is in Host already.
-func originForm(target []byte) ([]byte, bool) {
-	if scheme := bytes.Index(target, []byte("://")); scheme > 0 && target[0] != '/' {
-		target = target[scheme+len("://"):]
-		path := bytes.IndexAny(target, "/?")
-		if path < 0 {
-			return []byte("/"), true
-		}
-		if target = target[path:]; target[0] == '?' {
-			target = append([]byte("/"), target...)
-		}
-	}
-	if string(target) == "*" {
-		return target, true
-	}
-	if len(target) == 0 || target[0] != '/' {
-		return nil, false
-	}
-	for _, c := range target {
-		if c <= ' ' || c == 0x7f || c == '#' {
-			return nil, false
-		}
-	}
-	return target, true
+// isOriginForm reports whether a target is a path with an optional query, or "*" (RFC 9112 §3.2). The gateway has brought an absolute
+// form to this one.
+func isOriginForm(target []byte) bool {
+	return len(target) > 0 && (target[0] == '/' || string(target) == "*") && grammar.IsTarget(target)
 }
 
 func idempotent(method []byte) bool {
@@ -111,18 +93,18 @@ func (r *request) appendFieldsBut(h *fasthttp.RequestHeader, cookies [][]byte, d
 	upgrade := false
 	for name, value := range h.All() {
 		switch {
-		case is(name, "connection"):
+		case grammar.EqualFold(name, "connection"):
 			r.connection = append(append(r.connection, value...), ',')
 			continue
-		case is(name, "upgrade"):
-			upgrade = upgrade || is(value, "websocket")
+		case grammar.EqualFold(name, "upgrade"):
+			upgrade = upgrade || grammar.EqualFold(value, "websocket")
 			continue
-		case is(name, "cookie") && len(cookies) > 0, writtenApart(name), hopByHop(name):
+		case grammar.EqualFold(name, "cookie") && len(cookies) > 0, writtenApart(name), grammar.IsHopByHop(name):
 			continue
 		case len(dropped) > 0 && hasOption(dropped, name) && !reserved(name):
 			continue
 		}
-		if !isToken(name) || !consistsOf(value, valueByte) {
+		if !grammar.IsToken(name) || !grammar.IsFieldValue(value) {
 			return errBadField
 		}
 		r.appendField(name, value)
@@ -133,7 +115,7 @@ func (r *request) appendFieldsBut(h *fasthttp.RequestHeader, cookies [][]byte, d
 
 // writtenApart reports whether build writes the field itself. Expect is answered by the gateway's own server.
 func writtenApart(name []byte) bool {
-	return is(name, "host") || is(name, "x-tenant") || is(name, "content-length") || is(name, "expect")
+	return grammar.EqualFold(name, "host") || grammar.EqualFold(name, "x-tenant") || grammar.EqualFold(name, "content-length") || grammar.EqualFold(name, "expect")
 }
 
 func (r *request) appendField(name, value []byte) {

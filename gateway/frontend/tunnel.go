@@ -8,6 +8,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"metahub/gateway/grammar"
 )
 
 // openTunnel relays the upstream's 101 and makes the two connections one, until either side ends. Frames pass untouched.
@@ -27,7 +29,7 @@ func (x *exchange) openTunnel() error {
 func (x *exchange) greeting() []byte {
 	b := []byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
 	for _, f := range x.answer.fields {
-		if hopByHop(f.name) || x.answer.named && hasOption(x.answer.connection, f.name) || is(f.name, "content-length") {
+		if grammar.IsHopByHop(f.name) || x.answer.named && hasOption(x.answer.connection, f.name) || grammar.EqualFold(f.name, "content-length") {
 			continue
 		}
 		b = append(append(append(append(b, f.name...), ": "...), f.value...), "\r\n"...)

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net/http"
@@ -153,13 +154,20 @@ func TestUploadCutShort(t *testing.T) {
 
 // TestMalformedUpload is a client whose chunks are bad: it is told so, and the upstream gets no whole request.
 func TestMalformedUpload(t *testing.T) {
-	ends := make(chan error, 1)
+	begun, ends := make(chan struct{}), make(chan error, 1)
 	upstream := rawUpstream(t, func(c *scripted) {
-		_, err := c.request()
+		head, err := c.head()
+		close(begun)
+		if err == nil {
+			c.reader = bufio.NewReader(io.MultiReader(strings.NewReader(head), c.reader))
+			_, err = c.request()
+		}
 		ends <- err
 	})
 	b := proxied(t, upstream).browse(t)
-	b.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0x1\r\n!\r\n0\r\n\r\n")
+	b.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+	<-begun
+	b.send("0x1\r\n!\r\n0\r\n\r\n")
 	if a := b.receive("POST"); a.status != 400 || !strings.Contains(a.body, "the size of a chunk is malformed") {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
@@ -180,6 +188,21 @@ func TestSmallBodyCutShort(t *testing.T) {
 	}
 	if got := receive(t, "the request after", requests); !strings.HasPrefix(got, "GET /after ") {
 		t.Fatalf("the upstream got %q", got)
+	}
+}
+
+// TestSlowSmallBody takes longer to send a body than the upstream may take to answer, which is no fault of the upstream's.
+func TestSlowSmallBody(t *testing.T) {
+	upstream, _ := answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	tn := upstreamTenant(upstream)
+	tn.Limits.Timeout = time.Second
+	b := newSite(t, Config{}, tn).browse(t)
+	begun := time.Now()
+	b.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nh")
+	eventually(t, "the timeout has passed", func() bool { return time.Since(begun) > 1200*time.Millisecond })
+	b.send("i")
+	if a := b.receive("POST"); a.status != 200 {
+		t.Fatal(a.status)
 	}
 }
 

@@ -48,16 +48,15 @@ func newUpstream(u *url.URL, base *tls.Config, timings Timings) *upstream {
 // String names the upstream in the access log.
 func (up *upstream) String() string { return up.address }
 
-// take returns an unused connection, or nil. With careful set, a connection that the upstream has closed is not returned even if it
-// was used a moment ago: for requests that cannot be sent twice.
-func (up *upstream) take(now time.Time, careful bool) *conn {
+// take returns an unused connection, or nil. One that the upstream has closed is of no use, and one on which it has sent something
+// would give that out as the answer to the next request.
+func (up *upstream) take(now time.Time) *conn {
 	for {
 		c := up.pop()
 		if c == nil {
 			return nil
 		}
-		age := now.Sub(c.since)
-		if age < up.timings.Idle && ((age < time.Second && !careful) || c.quiet()) {
+		if now.Sub(c.since) < up.timings.Idle && c.quiet() {
 			c.resume()
 			return c
 		}

@@ -1,6 +1,10 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+
+	"metahub/gateway/grammar"
+)
 
 const (
 	// maxSizeLine bounds the line of a chunk's size and extensions. It fits the buffer of an idle connection.
@@ -41,7 +45,7 @@ func (c *chunks) sizeLine(b []byte) (n int, size int64, err *Error) {
 func parseSize(line []byte) (size int64, err *Error) {
 	digits := 0
 	for digits < len(line) {
-		value, ok := hexDigit(line[digits])
+		value, ok := grammar.HexDigit(line[digits])
 		if !ok {
 			break
 		}
@@ -51,20 +55,10 @@ func parseSize(line []byte) (size int64, err *Error) {
 		size = size<<4 | int64(value)
 	}
 	rest := line[digits:]
-	if digits == 0 || len(rest) > 0 && rest[0] != ';' || !isFieldValue(rest) {
+	if digits == 0 || len(rest) > 0 && rest[0] != ';' || !grammar.IsFieldValue(rest) {
 		return 0, errChunkSize
 	}
 	return size, nil
-}
-
-func hexDigit(c byte) (value byte, ok bool) {
-	switch letter := c | 0x20; {
-	case isDigit(c):
-		return c - '0', true
-	case 'a' <= letter && letter <= 'f':
-		return letter - 'a' + 10, true
-	}
-	return 0, false
 }
 
 // weigh refuses a body that is mostly chunk extensions, which would cost work out of proportion to its content. Each chunk is granted

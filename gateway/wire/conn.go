@@ -141,8 +141,12 @@ func (c *Conn) nextHead() error {
 		}
 	}
 	c.buffer.skip(c.head.skip)
-	c.ready = c.head.next - c.head.skip
+	length := c.head.next - c.head.skip
 	c.beginContent()
+	if refused := c.foresee(c.buffer.bytes()[length:]); refused != nil {
+		return refused
+	}
+	c.ready = length
 	return nil
 }
 

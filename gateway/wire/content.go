@@ -12,6 +12,27 @@ func (c *Conn) beginContent() {
 	}
 }
 
+// foresee checks the chunk framing in b, which came together with its head, so that a request that is refused for it is refused before
+// anyone hears of it. All of it is checked again when it is delivered.
+func (c *Conn) foresee(b []byte) *Error {
+	phase, chunks, left := c.phase, c.chunks, c.left
+	defer func() { c.phase, c.chunks, c.left = phase, chunks, left }()
+	for len(b) > 0 && c.phase != inHead && c.phase != inContent {
+		if c.phase == inChunkData {
+			n := min(int64(len(b)), c.left)
+			c.takeContent(n)
+			b = b[n:]
+			continue
+		}
+		n, refused := c.checkFraming(b)
+		if n == 0 {
+			return refused
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
 // readContent reads content straight into p, and never beyond its end.
 func (c *Conn) readContent(p []byte) (int, error) {
 	n, err := c.clock.read(p[:min(int64(len(p)), c.left)], time.Now().Add(c.limits.Body))

@@ -39,7 +39,10 @@ func FuzzConn(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent []byte, arriving, reading uint8) {
 		passed := pass(sent, int(arriving), int(reading))
-		if whole := pass(sent, 0, 0); !reflect.DeepEqual(passed, whole) {
+		whole := pass(sent, 0, 0)
+		// What arrives in one piece may be refused earlier.
+		foreseen := passed.cut && whole.refused != nil && whole.refused == passed.refused && strings.HasPrefix(passed.bytes, whole.bytes)
+		if !reflect.DeepEqual(passed, whole) && !foreseen {
 			t.Fatalf("in pieces: %+v\nwhole:     %+v", passed, whole)
 		}
 		byFasthttp, err := parseFasthttp(passed.bytes)

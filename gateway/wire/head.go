@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 
+	"metahub/gateway/grammar"
 	"metahub/tenant"
 )
 
@@ -67,7 +68,7 @@ func (h *head) requestLine(b []byte, line span, limits *Limits) *Error {
 	h.begun = true
 	text := line.of(b)
 	space := bytes.IndexByte(text, ' ')
-	if space <= 0 || !isToken(text[:min(space, maxMethod+1)]) {
+	if space <= 0 || !grammar.IsToken(text[:min(space, maxMethod+1)]) {
 		return errRequestLine
 	}
 	if space > maxMethod {
@@ -107,7 +108,7 @@ func (h *head) target(method, target []byte, at int) *Error {
 	if string(method) == "CONNECT" {
 		return errConnect // before routing: its target would replace the Host
 	}
-	if !isVisible(target) {
+	if !grammar.IsTarget(target) {
 		return errTarget
 	}
 	if target[0] == '/' {
@@ -127,7 +128,7 @@ var schemeEnd = []byte("://")
 
 func (h *head) absoluteForm(target []byte, at int) *Error {
 	scheme := bytes.Index(target, schemeEnd)
-	if scheme < 0 || !equalFold(target[:scheme], "https") && !equalFold(target[:scheme], "http") {
+	if scheme < 0 || !grammar.EqualFold(target[:scheme], "https") && !grammar.EqualFold(target[:scheme], "http") {
 		return errTarget
 	}
 	from := scheme + len(schemeEnd)
@@ -148,20 +149,20 @@ func (h *head) field(b []byte, line span, limits *Limits) *Error {
 	value := at.of(b)
 	switch len(name) {
 	case len("host"):
-		if equalFold(name, "host") {
+		if grammar.EqualFold(name, "host") {
 			return h.setHost(b, at)
 		}
 	case len("expect"):
-		if equalFold(name, "expect") && !h.http10 && !equalFold(value, "100-continue") {
+		if grammar.EqualFold(name, "expect") && !h.http10 && !grammar.EqualFold(value, "100-continue") {
 			return errExpectation // RFC 9110 §10.1.1; from HTTP/1.0 it is ignored
 		}
 	case len("content-length"):
-		if equalFold(name, "content-length") {
+		if grammar.EqualFold(name, "content-length") {
 			return h.setLength(value)
 		}
 		return refuseAlias(name, "content-length")
 	case len("transfer-encoding"):
-		if equalFold(name, "transfer-encoding") {
+		if grammar.EqualFold(name, "transfer-encoding") {
 			return h.setCoding(value)
 		}
 		return refuseAlias(name, "transfer-encoding")
@@ -219,10 +220,10 @@ func (h *head) setCoding(value []byte) *Error {
 	switch {
 	case h.chunked:
 		return errCoding
-	case equalFold(value, "chunked"):
+	case grammar.EqualFold(value, "chunked"):
 		h.chunked = true
 		return nil
-	case isToken(value) && !equalFold(value, "identity"):
+	case grammar.IsToken(value) && !grammar.EqualFold(value, "identity"):
 		return errUnknownCoding // RFC 9112 §6.1
 	}
 	return errCoding
@@ -256,3 +257,5 @@ func sameAuthority(authority, host []byte) *Error {
 	}
 	return nil
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

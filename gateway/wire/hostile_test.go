@@ -164,8 +164,8 @@ func TestRefused(t *testing.T) {
 	f("POST / HTTP/1.1\r\n"+host+"Expect: 100-continue\r\nExpect: x\r\nContent-Length: 5\r\n\r\nhello", errExpectation)
 }
 
-// TestRefusedContent sends content that breaks behind a good head. The handler has begun by then, and gets an error in place of the
-// end of the content.
+// TestRefusedContent sends content that breaks behind a good head. Where it comes later than its head the handler has begun by then, and
+// gets an error in place of the end of the content.
 func TestRefusedContent(t *testing.T) {
 	t.Parallel()
 	r := startRecorder(t, Limits{})
@@ -230,6 +230,31 @@ func TestRefusedContent(t *testing.T) {
 	f("0\r\nForwarded: for=1.2.3.4\r\n\r\n", errTrailer)
 	f("0\r\nAuthorization: Bearer x\r\n\r\n", errTrailer)
 	f("0\r\nCookie: a=b\r\n\r\n", errTrailer)
+}
+
+// TestForeseen sends bad framing in one piece with its head: the handler must not even begin, or a frontend would hear of half a request.
+func TestForeseen(t *testing.T) {
+	t.Parallel()
+	r := startRecorder(t, Limits{})
+	f := func(body string, want *Error) {
+		t.Helper()
+		r.listener.cutNext(whole)
+		got := r.exchange(t, "POST / HTTP/1.1\r\n"+host+"Transfer-Encoding: chunked\r\n\r\n"+body+get)
+		if !slices.Equal(got, []answer{{want.Status, want.Reason}}) {
+			t.Errorf("%.60q: answered %v, want %v", body, got, want)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.begun > 0 {
+			t.Fatalf("%.60q: the handler has begun", body)
+		}
+	}
+
+	f("5\nhello\r\n0\r\n\r\n", errLineEnding)
+	f("0x5\r\nhello\r\n0\r\n\r\n", errChunkSize)
+	f("5\r\nhelloX\r\n0\r\n\r\n", errChunkEnd)
+	f("5\r\nhello\r\n5;x\ry\r\nhello\r\n0\r\n\r\n", errChunkSize)
+	f("5\r\nhello\r\n0\r\nX-Tenant: b\r\n\r\n", errTrailer)
 }
 
 // TestRefusedLater expects the good requests in front to be answered, and the bad one to be refused, not dropped in silence.

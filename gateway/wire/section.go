@@ -1,6 +1,10 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+
+	"metahub/gateway/grammar"
+)
 
 // section is the check of lines up to an empty one: a head or a trailer section (RFC 9112 §2.1, §7.1.2).
 type section struct {
@@ -42,18 +46,18 @@ func (s *section) nextField(b []byte, line span, limits *Limits) (name []byte, v
 		return nil, span{}, errTooManyFields
 	}
 	text := line.of(b)
-	colon := tokenLength(text)
+	colon := grammar.TokenLength(text)
 	if colon == 0 || colon == len(text) || text[colon] != ':' {
 		return nil, span{}, errField
 	}
-	if !isFieldValue(text[colon+1:]) {
+	if !grammar.IsFieldValue(text[colon+1:]) {
 		return nil, span{}, errFieldValue
 	}
 	value = span{line.from + colon + 1, line.to}
-	for !value.isEmpty() && isBlank(b[value.from]) {
+	for !value.isEmpty() && grammar.IsBlank(b[value.from]) {
 		value.from++
 	}
-	for !value.isEmpty() && isBlank(b[value.to-1]) {
+	for !value.isEmpty() && grammar.IsBlank(b[value.to-1]) {
 		value.to--
 	}
 	return text[:colon], value, nil

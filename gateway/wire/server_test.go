@@ -24,6 +24,7 @@ type recorder struct {
 	served   chan error
 
 	mu       sync.Mutex
+	begun    int // calls of the handler
 	requests []string
 }
 
@@ -128,6 +129,9 @@ type silent struct{}
 func (silent) Printf(string, ...any) {}
 
 func (r *recorder) handle(ctx *fasthttp.RequestCtx) {
+	r.mu.Lock()
+	r.begun++
+	r.mu.Unlock()
 	var body []byte
 	if stream := ctx.RequestBodyStream(); stream != nil {
 		read, err := io.ReadAll(stream)
