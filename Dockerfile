@@ -12,11 +12,11 @@ RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/metahub .
 # What a scratch image lacks: folders that the user of the server may write to, and a place for temporary files.
-RUN mkdir -p /out/root/var/lib/metahub/certs /out/root/var/lib/metahub/data /out/root/tmp && chmod 1777 /out/root/tmp
+RUN mkdir -p /out/files/var/lib/metahub/certs /out/files/var/lib/metahub/data /out/files/tmp && chmod 1777 /out/files/tmp
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build --chown=65532:65532 /out/root/ /
+COPY --from=build --chown=65532:65532 /out/files/ /
 COPY --from=build /out/metahub /metahub
 
 # Container engines let any user listen on low ports (net.ipv4.ip_unprivileged_port_start=0 in the container's own network); where one
