@@ -146,16 +146,19 @@ func (p *process) readRoot() {
 	}
 }
 
-// curlLine is the line that a newcomer is told to paste.
-func (p *process) curlLine() string {
+// curlLine is the line that a newcomer is told to paste. It may reach us a moment after /readyz has answered.
+func (p *process) curlLine() (line string) {
 	p.t.Helper()
-	for line := range strings.Lines(p.output.String()) {
-		if at := strings.Index(line, "curl --cacert"); at >= 0 {
-			return strings.TrimSpace(line[at:])
+	eventually(p.t, 10*time.Second, "the curl line", func() error {
+		for text := range strings.Lines(p.output.String()) {
+			if at := strings.Index(text, "curl --cacert"); at >= 0 && strings.HasSuffix(text, "\n") {
+				line = strings.TrimSpace(text[at:])
+				return nil
+			}
 		}
-	}
-	p.t.Fatalf("no curl line in the output:\n%s", p.output)
-	return ""
+		return fmt.Errorf("it is not in the output:\n%s", p.output)
+	})
+	return line
 }
 
 func (p *process) writeConfig(config string) {
