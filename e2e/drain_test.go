@@ -8,7 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
+	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -83,11 +83,14 @@ func TestTerminateUnderLoadDropsNothing(t *testing.T) {
 	var load sync.WaitGroup
 	for i := range 16 {
 		client := p.client([]string{"HTTP/1.1", "HTTP/2.0"}[i%2])
+		sent := &sendRecorder{RoundTripper: client.Transport}
+		client.Transport = sent
 		load.Go(func() {
 			for ctx.Err() == nil {
+				sent.any.Store(false)
 				a, err := try(client, "GET", "https://one.localhost:"+port+"/", "")
 				if err != nil {
-					if !strings.Contains(err.Error(), "connection refused") {
+					if sent.any.Load() && !isDialError(err) {
 						t.Errorf("a request was dropped: %v", err)
 					}
 					return
@@ -113,4 +116,21 @@ func TestTerminateUnderLoadDropsNothing(t *testing.T) {
 	if answered.Load() != handled.Load() {
 		t.Errorf("the frontend handled %d requests, clients saw %d answers", handled.Load(), answered.Load())
 	}
+}
+
+// sendRecorder notes whether a request went out on a connection. One that did not was never the gateway's to answer: what arrives
+// between its last accept and the close of the address, the kernel resets.
+type sendRecorder struct {
+	http.RoundTripper
+	any atomic.Bool
+}
+
+func (s *sendRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { s.any.Store(true) }}
+	return s.RoundTripper.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+}
+
+func isDialError(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
