@@ -38,6 +38,7 @@ const (
 	keyEnabled
 	keyBodyLimit
 	keyTimeout
+	keyCertificate
 )
 
 var tenantKeys = []string{
@@ -55,6 +56,7 @@ var tenantKeys = []string{
 	keyEnabled:      "enabled",
 	keyBodyLimit:    "body_limit",
 	keyTimeout:      "timeout",
+	keyCertificate:  "certificate",
 }
 
 // entry reads one declaration: the nodes by key, the tenant's .env file, and the tenant as far as it is known.
@@ -73,6 +75,8 @@ type tenantFiles struct {
 	environ  map[string]string
 	envFiles map[string]string // the files of gateway.env_dir by slug
 	private  []privatePath
+	dns      []DNSProvider // what a certificate.dns may name
+	storage  string        // the key of the database that holds certificates; see Database.key
 }
 
 // declare reads one entry, which starts from base.
@@ -91,6 +95,7 @@ func declare(d decoder, n *yaml.Node, base Tenant, files tenantFiles) *declarati
 		e.environment()
 		e.brand()
 		e.domains()
+		e.certificate()
 		e.site()
 		e.mongo()
 		e.secret()
@@ -240,20 +245,6 @@ func (e *entry) site() {
 	e.tenant.Limits.Timeout = e.duration(e.fields[keyTimeout], tenantKeys[keyTimeout], e.tenant.Limits.Timeout)
 }
 
-// keepPrivate refuses a folder that would hand out secrets, whether the entry names it or defaults: does.
-func (e *entry) keepPrivate() {
-	at, written := e.decl.at, e.tenant.Frontend.String()
-	if n := e.fields[keyFrontend]; n != nil {
-		at, written = e.place(n), n.Value
-	}
-	for _, secret := range e.files.private {
-		if secret.isBelow(e.tenant.Frontend.Folder) {
-			e.fault(at, "frontend %q holds %s, and everyone could read all of it: give the site a folder of its own", clip(written), secret.what)
-			return
-		}
-	}
-}
-
 func (e *entry) mongo() {
 	e.decl.database = e.decl.at
 	name := e.tenant.Slug
@@ -277,7 +268,12 @@ func (e *entry) mongo() {
 	if name == "" && e.tenant.Slug == "" {
 		return // the missing slug is reported already
 	}
-	e.check(keyDatabase, at, checkDatabaseName(name, e.tenant.Database.Embedded()))
+	if !e.check(keyDatabase, at, checkDatabaseName(name, e.tenant.Database.Embedded())) {
+		return
+	}
+	if e.files.storage != "" && e.tenant.Database.key() == e.files.storage {
+		e.fault(at, "the database %q holds the certificates and their private keys (gateway.certificates.storage): give the tenant another", name)
+	}
 }
 
 // secret reads jwt_secret. A tenant without one gets a made one later.

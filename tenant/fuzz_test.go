@@ -31,7 +31,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("tenants:\n- &a [*a]"))
 	path := filepath.Join(f.TempDir(), "tenants.yaml")
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if strings.Contains(string(data), "file:") || strings.Contains(string(data), "include") || strings.Contains(string(data), "env_") {
+		if strings.Contains(string(data), "file:") || strings.Contains(string(data), "include") || strings.Contains(string(data), "env_") || strings.Contains(string(data), "ca_root") {
 			t.Skip("the fuzzer is kept from reading this machine's files")
 		}
 		if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -98,5 +98,40 @@ func FuzzSecretsStaySecret(f *testing.F) {
 	})
 }
 
+// FuzzCertificateSecretsStaySecret does the same with the secrets of gateway.certificates.
+func FuzzCertificateSecretsStaySecret(f *testing.F) {
+	f.Add("hunter2hunter2")
+	f.Add("mongodb://root:hunter2hunter2@db/shop")
+	f.Add("mongodb:hunter2hunter2")
+	f.Add("https://hunter2@hunter2")
+	f.Add("hunter2\nhunter2: x")
+	f.Add("hunter2hunter2:53x")
+	f.Fuzz(func(t *testing.T, secret string) {
+		if len(secret) < 8 || strings.Contains(secret, "${") || strings.HasPrefix(secret, "env:") || strings.HasPrefix(secret, "file:") {
+			t.Skip("too short to tell from other text, or the name of a variable or file, which is told")
+		}
+		quoted, err := yaml.Marshal(secret)
+		if err != nil {
+			t.Skip("YAML cannot hold it")
+		}
+		for _, text := range []string{strings.TrimSpace(string(quoted)), strings.TrimSpace(secret), "env:SECRET", "file:secret"} {
+			t.Chdir(t.TempDir())
+			writeFile(t, "secret", secret)
+			writeFile(t, "tenants.yaml", "gateway:\n  certificates:\n"+
+				"    storage: "+text+"\n    storage_key: "+text+"\n    eab:\n      key_id: "+text+"\n      hmac_key: "+text+"\n"+
+				"    dns:\n      - name: main\n        provider: rfc2136\n        server: "+text+"\n        key_name: "+text+"\n        key: "+text+"\n"+
+				"tenants:\n  - {slug: a, domains: [a.example.com]}\n")
+			d, faults := Load(Source{Path: "tenants.yaml", Environ: []string{"SECRET=" + secret}})
+			if told := faults.Error(); strings.Contains(told, secret) && !strings.Contains(harmless, secret) {
+				t.Fatalf("the secret %q is told:\n%s", secret, told)
+			}
+			if d == nil && len(faults) == 0 {
+				t.Fatal("there is neither a Directory nor a fault")
+			}
+		}
+	})
+}
+
 // harmless is text that faults hold whatever the secret is.
-const harmless = `is not a MongoDB connection string: it begins with mongodb:// or mongodb+srv:// database already belongs to give each tenant its own`
+const harmless = `is not a MongoDB connection string: it begins with mongodb:// or mongodb+srv:// database already belongs to give each tenant its own gateway.certificates.storage_key gateway.certificates.eab.hmac_key ` +
+	`gateway.certificates.eab.key_id gateway.certificates.dns: server is not the address of a DNS server: hexadecimal openssl rand -base64 32 connection string`

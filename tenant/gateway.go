@@ -14,13 +14,9 @@ func (s *settings) compileGateway() Gateway {
 		HTTP:        s.address("gateway.http"),
 		Admin:       s.address("gateway.admin"),
 		UnknownHost: s.text("gateway.unknown_host").text,
-		Certificates: Certificates{
-			Issuer: s.text("gateway.certificates.issuer").text,
-			Folder: s.folder("gateway.certificates.folder"),
-		},
-		Data:   s.folder("gateway.data"),
-		Models: s.existingFolder("gateway.models"),
-		Demo:   s.boolean("gateway.demo"),
+		Data:        s.folder("gateway.data"),
+		Models:      s.existingFolder("gateway.models"),
+		Demo:        s.boolean("gateway.demo"),
 	}
 	if g.HTTPS == "" {
 		s.check("gateway.https", s.at("gateway.https", 0), errors.New("is empty: write a listen address like \":8443\""))
@@ -29,10 +25,7 @@ func (s *settings) compileGateway() Gateway {
 		s.check("gateway.admin", s.at("gateway.admin", 0), errors.New("is empty: write a listen address like \"127.0.0.1:9180\""))
 	}
 	s.checkDistinct("gateway.https", "gateway.http", "gateway.admin")
-	if g.Certificates.Issuer != "internal" {
-		s.check("gateway.certificates.issuer", s.at("gateway.certificates.issuer", 0),
-			fmt.Errorf("%q is not known: write \"internal\", the local authority", clip(g.Certificates.Issuer)))
-	}
+	g.Certificates = s.compileCertificates(&g)
 	for _, host := range s.list("gateway.api_hosts") {
 		g.APIHosts = s.appendAPIHost(g.APIHosts, host)
 	}
@@ -105,11 +98,12 @@ func (s *settings) existingFolder(key string) string {
 	return s.folder(key)
 }
 
-// compileDefaults returns what each tenant starts from.
-func (s *settings) compileDefaults(secrets secretReader) Tenant {
+// compileDefaults returns what each tenant starts from. dns are the providers that it may name.
+func (s *settings) compileDefaults(dns []DNSProvider) Tenant {
 	base := Tenant{
 		RedirectToCanonical: s.boolean("defaults.redirect_to_canonical"),
 		Enabled:             s.boolean("defaults.enabled"),
+		Certificate:         s.compileDefaultCertificate(dns),
 	}
 	var err error
 	if v := s.text("defaults.frontend"); v.text != "" {
@@ -121,7 +115,7 @@ func (s *settings) compileDefaults(secrets secretReader) Tenant {
 		s.check("defaults.backend", v.at, err)
 	}
 	if v := s.text("defaults.mongo_uri"); v.text != "" {
-		base.Database.URI, err = sharedMongoURI(v.text, secrets)
+		base.Database.URI, err = sharedMongoURI(v.text, s.secrets)
 		s.check("defaults.mongo_uri", v.at, err)
 	}
 	v := s.text("defaults.body_limit")

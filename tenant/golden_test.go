@@ -1,7 +1,13 @@
 package tenant
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"flag"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +17,8 @@ import (
 var update = flag.Bool("update", false, "write the errors that are found into testdata/golden")
 
 // TestGolden loads what each file of testdata/golden holds, and compares the faults with those at its end. A file is in the manner of
-// txtar: "-- name --" begins a file, "-- environ --" the environment, "-- errors --" the faults, a line each.
+// txtar: "-- name --" begins a file, "-- environ --" the environment, "-- errors --" the faults, a line each. A line @CERTIFICATE@
+// stands for a certificate that is made for the test.
 func TestGolden(t *testing.T) {
 	paths, err := filepath.Glob("testdata/golden/*.txt")
 	if err != nil || len(paths) == 0 {
@@ -71,9 +78,27 @@ func splitGolden(t *testing.T, content string) map[string]string {
 		if name == "" {
 			t.Fatalf("a golden file begins with \"-- name --\", not with %q", line)
 		}
+		if line == "@CERTIFICATE@\n" {
+			line = madeCertificate(t)
+		}
 		files[name] += line
 	}
 	return files
+}
+
+// madeCertificate returns a certificate of its own in PEM.
+func madeCertificate(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 // writeFile writes a file of a test, and its folder.

@@ -35,6 +35,9 @@ type keptTenant struct {
 	Enabled             bool          `json:"enabled"`
 	BodyLimit           int64         `json:"body_limit"`
 	Timeout             time.Duration `json:"timeout"`
+	Issuer              string        `json:"certificate_issuer,omitempty"`
+	DNS                 string        `json:"certificate_dns,omitempty"`
+	Files               string        `json:"certificate_files,omitempty"`
 	Origin              string        `json:"origin"`
 }
 
@@ -72,6 +75,9 @@ func keep(t *Tenant) keptTenant {
 		Enabled:             t.Enabled,
 		BodyLimit:           t.Limits.Body,
 		Timeout:             t.Limits.Timeout,
+		Issuer:              t.Certificate.Issuer,
+		DNS:                 t.Certificate.DNS,
+		Files:               t.Certificate.Files,
 		Origin:              t.Origin,
 	}
 }
@@ -119,6 +125,7 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		CookieDomain:        k.CookieDomain,
 		Enabled:             k.Enabled,
 		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout},
+		Certificate:         Certificate{Issuer: k.Issuer, DNS: k.DNS, Files: k.Files},
 		Origin:              k.Origin,
 	}
 	err := errors.Join(parseSlug(k.Slug), checkDatabaseName(k.Database, t.Database.Embedded()))
@@ -130,6 +137,10 @@ func (k keptTenant) tenant() (*Tenant, error) {
 	if k.Backend != "" {
 		var bad error
 		t.Backend, bad = parseUpstream(k.Backend)
+		err = errors.Join(err, bad)
+	}
+	if k.Issuer != "" {
+		_, bad := parseIssuer(k.Issuer)
 		err = errors.Join(err, bad)
 	}
 	for _, domain := range k.Domains {

@@ -65,7 +65,8 @@ func begin(source Source) *loading {
 	l.main = doc
 	d := &decoder{doc: doc, faults: &l.outside}
 	l.fields = d.mapping(doc.root, "the file", mainKeys)
-	l.settings = readSettings(d, l.fields[keyGateway], l.fields[keyDefaults], source)
+	secrets := secretReader{environ: l.environ, resolve: doc.name, read: l.inputs.small}
+	l.settings = readSettings(d, l.fields[keyGateway], l.fields[keyDefaults], source, secrets)
 	l.gateway = l.settings.compileGateway()
 	return l
 }
@@ -78,8 +79,12 @@ func (l *loading) complete(last *Directory, secrets func(slugs []string) (map[st
 	}
 	l.last = last
 	d := l.settings.decoder
-	base := l.settings.compileDefaults(secretReader{environ: l.environ, resolve: l.main.name, read: l.inputs.small})
-	files := tenantFiles{inputs: l.inputs, environ: l.environ, envFiles: l.envFiles(), private: l.privatePaths()}
+	certificates := &l.gateway.Certificates
+	base := l.settings.compileDefaults(certificates.DNS)
+	files := tenantFiles{
+		inputs: l.inputs, environ: l.environ, envFiles: l.envFiles(), private: l.privatePaths(),
+		dns: certificates.DNS, storage: certificates.databaseKey(),
+	}
 	included := l.include(d, l.fields[keyInclude])
 	l.declareMain(d, base, files)
 	for _, path := range included {
@@ -144,11 +149,17 @@ func (l *loading) envFiles() map[string]string {
 
 // privatePaths are what no site may hand out.
 func (l *loading) privatePaths() []privatePath {
-	return []privatePath{
-		{l.main.absolute(filepath.Base(l.main.path)), "this file"},
-		{l.gateway.Data, "the data folder"},
-		{l.gateway.Certificates.Folder, "the private keys"},
+	file := privatePath{path: l.main.absolute(filepath.Base(l.main.path)), what: "this file"}
+	paths := []privatePath{
+		file,
+		{path: l.gateway.Data, what: "the data folder"},
+		{path: l.gateway.Certificates.Folder, what: "the private keys"},
+		{path: l.gateway.Certificates.StorageFolder, what: "the private keys"},
 	}
+	for i, p := range paths[1:] {
+		paths[i+1].whole = p.path != "" && !file.isBelow(p.path) // else all of the administrator's files are in it
+	}
+	return paths
 }
 
 // escapePattern makes a path that filepath.Glob takes literally.

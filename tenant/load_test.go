@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -29,12 +30,35 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	wantGateway := Gateway{
 		HTTPS: ":443", HTTP: "", Admin: "127.0.0.1:9180",
 		APIHosts: []string{"api.example.com"}, UnknownHost: "ensotek",
-		Certificates:   Certificates{Issuer: "internal", Folder: filepath.Join(folder, "certs")},
+		Certificates: Certificates{
+			Issuer: "https://ca.example.com:14000/dir", Fallback: IssuerZeroSSL, Folder: filepath.Join(folder, "certs"),
+			StorageURI: NewSecret("mongodb://gateway:hunter2@db.example.com/certificates"),
+			StorageKey: NewSecret("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
+			CARoot:     filepath.Join(folder, "secrets", "ca.pem"), Email: "admin@example.com",
+			EAB: EAB{"ours", NewSecret("aG1hYy1rZXk")}, FallbackEAB: EAB{"theirs", NewSecret("aG1hYy1rZXk")},
+			Profile: "shortlived", Key: "rsa2048", Challenges: []string{ChallengeTLSALPN01},
+			DNS: []DNSProvider{
+				{"main", "cloudflare", map[string]Secret{"api_token": NewSecret("cloudflare-token")}},
+				{"other", "hetzner", map[string]Secret{"api_token": NewSecret("hetzner-token")}},
+				{"aws", "route53", map[string]Secret{
+					"access_key_id": NewSecret("AKIA"), "secret_access_key": NewSecret("hunter2"), "region": NewSecret("eu-central-1"),
+				}},
+				{"own", "rfc2136", map[string]Secret{
+					"server": NewSecret("ns1.example.com:53"), "key_name": NewSecret("metahub"), "key": NewSecret("c2VjcmV0"), "key_alg": NewSecret("hmac-sha256"),
+				}},
+			},
+			Resolver:       "[2001:db8::53]:5353",
+			Addresses:      []netip.Addr{netip.MustParseAddr("198.51.100.4"), netip.MustParseAddr("2001:db8::4")},
+			ValidationPort: 5002, Limits: LimitsLetsEncrypt,
+		},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
 		Data:           filepath.Join(folder, "data"), Models: filepath.Join(folder, "models"),
 	}
 	if got := *d.Gateway(); !reflect.DeepEqual(got, wantGateway) {
 		t.Errorf("the gateway is\n%+v, want\n%+v", got, wantGateway)
+	}
+	if printed := fmt.Sprintf("%v %+v %#v", *d.Gateway(), d.Gateway().Certificates, d.Gateway()); strings.Contains(printed, "hunter2") || strings.Contains(printed, "-token") {
+		t.Errorf("a secret is printed: %s", printed)
 	}
 	f := func(slug string, want keptTenant) {
 		t.Helper()
@@ -59,19 +83,22 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		Slug: "ensotek", Brand: "Ensotek GmbH", Domains: []string{"ensotek.de", "*.ensotek.de", "ensotek.com.tr"},
 		RedirectToCanonical: true, Folder: filepath.Join(folder, "site"), Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb://gateway:hunter2@db.example.com/?authSource=admin", Database: "ensotek", JWTSecret: "also-a-secret",
-		CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Origin: path + ":23",
+		CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second,
+		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Origin: path + ":53",
 	})
 	f("anastasia", keptTenant{
 		Slug: "anastasia", Brand: "KoenigsMassage", Domains: []string{"xn--knigsmassage-4ib.de"},
 		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb+srv://cluster.example.com/anastasia", Database: "anastasia_live", JWTSecret: "correct horse battery staple",
-		BodyLimit: 1 << 20, Timeout: 5 * time.Second, Origin: path + ":29",
+		BodyLimit: 1 << 20, Timeout: 5 * time.Second,
+		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Origin: path + ":60",
 	})
 	f("radanor", keptTenant{
 		Slug: "radanor", Brand: "Radanor", Domains: []string{"radanor.com"}, RedirectToCanonical: true,
 		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb://db2.example.com/radanor", Database: "radanor", JWTSecret: "a $ecret # with all",
-		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Origin: filepath.Join(folder, "tenants.d", "radanor.yaml") + ":2",
+		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second,
+		Issuer: IssuerLetsEncrypt, DNS: "other", Origin: filepath.Join(folder, "tenants.d", "radanor.yaml") + ":2",
 	})
 }
 
@@ -90,6 +117,35 @@ func TestLoadDefaults(t *testing.T) {
 		!a.Database.Embedded() || a.Database.Name != "a" || a.Limits != (Limits{Body: 10 << 20, Timeout: 60 * time.Second}) {
 		t.Errorf("the tenant is %+v", a)
 	}
+}
+
+func TestCertificateDefaults(t *testing.T) {
+	f := func(gateway string, want Certificates) {
+		t.Helper()
+		folder := t.TempDir()
+		path := filepath.Join(folder, "tenants.yaml")
+		writeFile(t, path, "gateway: {"+gateway+"}\ntenants:\n  - {slug: a, domains: [a.example.com]}\n")
+		d, faults := Load(Source{Path: path})
+		if len(faults) > 0 {
+			t.Fatal(faults)
+		}
+		want.Folder, want.StorageFolder = filepath.Join(folder, "certs"), filepath.Join(folder, "certs", want.StorageFolder)
+		want.Key, want.Rehearsal, want.ValidationPort = "p256", true, 80
+		if got := d.Gateway().Certificates; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: the certificates are\n%+v, want\n%+v", gateway, got, want)
+		}
+		if got := d.Tenants()[0].Certificate; got != (Certificate{}) {
+			t.Errorf("the tenant's certificate is %+v", got)
+		}
+	}
+	both, alone := []string{ChallengeHTTP01, ChallengeTLSALPN01}, []string{ChallengeTLSALPN01}
+	f("", Certificates{Issuer: IssuerLetsEncrypt, Limits: LimitsLetsEncrypt, Challenges: both})
+	f("demo: true", Certificates{Issuer: IssuerInternal, Limits: LimitsNone, Challenges: both})
+	f("demo: true, certificates: {issuer: letsencrypt}", Certificates{Issuer: IssuerLetsEncrypt, Limits: LimitsLetsEncrypt, Challenges: both})
+	f("certificates: {staging: true}", Certificates{Issuer: IssuerLetsEncrypt, Staging: true, Limits: LimitsNone, Challenges: both})
+	f("certificates: {issuer: zerossl}", Certificates{Issuer: IssuerZeroSSL, Limits: LimitsNone, Challenges: both})
+	f("http: \"off\"", Certificates{Issuer: IssuerLetsEncrypt, Limits: LimitsLetsEncrypt, Challenges: alone})
+	f("certificates: {storage: certs/acme}", Certificates{Issuer: IssuerLetsEncrypt, StorageFolder: "acme", Limits: LimitsLetsEncrypt, Challenges: both})
 }
 
 func TestFilesThatCannotBeRead(t *testing.T) {

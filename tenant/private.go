@@ -1,9 +1,16 @@
 package tenant
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"slices"
+)
 
 // privatePath is a file or folder of the gateway that holds secrets.
-type privatePath struct{ path, what string }
+type privatePath struct {
+	path, what string
+	// whole says that all below the path is the gateway's own, so that no site may lie in it.
+	whole bool
+}
 
 // isBelow reports whether the path is a folder's, at any depth, or the folder itself. Paths are absolute and clean.
 func (p privatePath) isBelow(folder string) bool {
@@ -12,4 +19,31 @@ func (p privatePath) isBelow(folder string) bool {
 	}
 	relative, err := filepath.Rel(folder, p.path)
 	return err == nil && filepath.IsLocal(relative)
+}
+
+// isAround reports whether a folder lies below the path.
+func (p privatePath) isAround(folder string) bool {
+	return p.whole && privatePath{path: folder}.isBelow(p.path)
+}
+
+// keepPrivate refuses a folder that would hand out secrets, whether the entry names it or defaults: does.
+func (e *entry) keepPrivate() {
+	if e.tenant.Frontend.Folder == "" {
+		return
+	}
+	at, written := e.decl.at, e.tenant.Frontend.String()
+	if n := e.fields[keyFrontend]; n != nil {
+		at, written = e.place(n), n.Value
+	}
+	own := privatePath{path: e.tenant.Certificate.Files, what: "the private keys of certificate.files"}
+	for _, secret := range append(slices.Clip(e.files.private), own) {
+		if secret.isBelow(e.tenant.Frontend.Folder) {
+			e.fault(at, "frontend %q holds %s, and everyone could read all of it: give the site a folder of its own", clip(written), secret.what)
+			return
+		}
+		if secret.isAround(e.tenant.Frontend.Folder) {
+			e.fault(at, "frontend %q lies among %s, which everyone could then read: give the site a folder elsewhere", clip(written), secret.what)
+			return
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -413,16 +414,51 @@ func TestReloadKeepsWhatTakesARestart(t *testing.T) {
 	running := *s.Registry().Current().Gateway()
 	v := s.reload("gateway: {https: \":2443\", http: \":2080\", admin: \":2180\", data: elsewhere, demo: true, unknown_host: b, api_hosts: [api.example.com], certificates: {folder: other}}\n" + threeTenants)
 	s.judge(v, true, "", "", "", "")
-	if len(v.Restart) != 6 || v.Restart[0] != `gateway.https changed from ":1443" to ":2443": restart to apply` {
+	if len(v.Restart) != 7 || v.Restart[0] != `gateway.https changed from ":1443" to ":2443": restart to apply` {
 		t.Errorf("the verdict says %q", v.Restart)
 	}
 	now := s.Registry().Current()
-	if g := now.Gateway(); g.HTTPS != running.HTTPS || g.HTTP != running.HTTP || g.Admin != running.Admin || g.Data != running.Data || g.Demo || g.Certificates != running.Certificates {
+	if g := now.Gateway(); g.HTTPS != running.HTTPS || g.HTTP != running.HTTP || g.Admin != running.Admin || g.Data != running.Data || g.Demo || !reflect.DeepEqual(g.Certificates, running.Certificates) {
 		t.Errorf("the settings are now %+v", g)
 	}
 	if now.Unknown().Slug != "b" || !now.IsAPIHost([]byte("api.example.com")) {
 		t.Error("what needs no restart is not applied")
 	}
+}
+
+func TestReloadKeepsCertificateSettings(t *testing.T) {
+	s := open(t, threeTenants)
+	running := s.Registry().Current().Gateway().Certificates
+	f := func(certificates string, want ...string) {
+		t.Helper()
+		v := s.reload("gateway: {certificates: {" + certificates + "}}\n" + threeTenants)
+		s.judge(v, true, "", "", "", "")
+		for i, sentence := range v.Restart {
+			v.Restart[i] = strings.TrimSuffix(strings.TrimPrefix(sentence, "gateway.certificates."), ": restart to apply")
+		}
+		if !slices.Equal(v.Restart, want) {
+			t.Errorf("%s: the verdict says %q, want %q", certificates, v.Restart, want)
+		}
+		if now := s.Registry().Current().Gateway().Certificates; !reflect.DeepEqual(now, running) {
+			t.Errorf("%s: the settings are now %+v", certificates, now)
+		}
+	}
+	f("")
+	// what follows another setting is not told besides it
+	f("issuer: zerossl", `issuer changed from "letsencrypt" to "zerossl"`)
+	f("issuer: letsencrypt, staging: true", "staging changed from false to true")
+	// nothing of a secret is told, nor of where it is kept
+	f("storage: \"mongodb://root:hunter2@db\"", "storage changed")
+	f("storage: elsewhere", "storage changed")
+	f("storage_key: 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "storage_key changed")
+	f("eab: {key_id: a, hmac_key: hunter2}", "eab changed")
+	f("fallback: zerossl, fallback_eab: {key_id: a, hmac_key: hunter2}", `fallback changed from "" to "zerossl"`, "fallback_eab changed")
+	f("dns: [{name: main, provider: hetzner, api_token: hunter2}]", "dns changed")
+	// all others
+	f("email: a@example.com, profile: classic, key: p384", `email changed from "" to "a@example.com"`, `profile changed from "" to "classic"`, `key changed from "p256" to "p384"`)
+	f("challenges: [http-01], rehearsal: false", "challenges changed from [http-01 tls-alpn-01] to [http-01]", "rehearsal changed from true to false")
+	f("resolver: 9.9.9.9, addresses: [192.0.2.1]", `resolver changed from "" to "9.9.9.9:53"`, "addresses changed from [] to [192.0.2.1]")
+	f("validation_port: 81, limits: none", "validation_port changed from 80 to 81", `limits changed from "letsencrypt" to "none"`)
 }
 
 func TestOrderOfSources(t *testing.T) {
@@ -445,7 +481,7 @@ func TestOrderOfSources(t *testing.T) {
 	g := d.Gateway()
 	folder := filepath.Dir(path)
 	if g.HTTPS != ":111" || g.HTTP != ":22" || g.Admin != ":3" || !g.Demo || g.Data != filepath.Join(folder, "data") ||
-		g.Certificates != (Certificates{Issuer: "internal", Folder: filepath.Join(folder, "pem")}) {
+		g.Certificates.Folder != filepath.Join(folder, "pem") {
 		t.Errorf("the settings are %+v", g)
 	}
 	if !slices.Equal(g.APIHosts, []string{"x.example.com", "y.example.com"}) || len(g.TrustedProxies) != 2 {

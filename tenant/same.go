@@ -19,6 +19,7 @@ func (t *Tenant) same(other *Tenant) bool {
 		t.CookieDomain == other.CookieDomain &&
 		t.Enabled == other.Enabled &&
 		t.Limits == other.Limits &&
+		t.Certificate == other.Certificate &&
 		originFile(t.Origin) == originFile(other.Origin)
 }
 

@@ -13,7 +13,7 @@ import (
 // setting is one key outside the tenants, with what holds when nobody sets it.
 type setting struct {
 	key      string
-	fallback any // string, bool or []string; tells the type as well
+	fallback any // string, bool or []string; tells the type as well. []*yaml.Node is a list that only the file can hold
 }
 
 // allSettings lists every key of gateway: and defaults:. They are bound one by one, since viper finds no variable of the environment
@@ -24,8 +24,27 @@ var allSettings = []setting{
 	{"gateway.admin", "127.0.0.1:9180"},
 	{"gateway.api_hosts", []string(nil)},
 	{"gateway.unknown_host", ""},
-	{"gateway.certificates.issuer", "internal"},
+	{"gateway.certificates.issuer", ""}, // depends on gateway.demo
+	{"gateway.certificates.fallback", ""},
 	{"gateway.certificates.folder", "certs"},
+	{"gateway.certificates.storage", ""},
+	{"gateway.certificates.storage_key", ""},
+	{"gateway.certificates.ca_root", ""},
+	{"gateway.certificates.email", ""},
+	{"gateway.certificates.eab.key_id", ""},
+	{"gateway.certificates.eab.hmac_key", ""},
+	{"gateway.certificates.fallback_eab.key_id", ""},
+	{"gateway.certificates.fallback_eab.hmac_key", ""},
+	{"gateway.certificates.profile", ""},
+	{"gateway.certificates.key", "p256"},
+	{"gateway.certificates.staging", false},
+	{"gateway.certificates.challenges", []string(nil)},
+	{"gateway.certificates.dns", []*yaml.Node(nil)},
+	{"gateway.certificates.rehearsal", true},
+	{"gateway.certificates.resolver", ""},
+	{"gateway.certificates.addresses", []string(nil)},
+	{"gateway.certificates.validation_port", "80"},
+	{"gateway.certificates.limits", ""},
 	{"gateway.trusted_proxies", []string(nil)},
 	{"gateway.data", "data"},
 	{"gateway.models", ""},
@@ -38,23 +57,29 @@ var allSettings = []setting{
 	{"defaults.enabled", true},
 	{"defaults.body_limit", "10MiB"},
 	{"defaults.timeout", "60s"},
+	{"defaults.certificate.issuer", ""},
+	{"defaults.certificate.dns", ""},
 }
 
 // settings are the values outside the tenants in viper's order: flags, environment, file, defaults. A viper lives for one load, and
 // never sees the tenants: it lower-cases keys and splits them at dots.
 type settings struct {
 	*decoder
-	viper *viper.Viper
-	doc   map[string]any     // what the file says, by full key
-	where map[string][]place // of each value, or of each item of a list
+	viper   *viper.Viper
+	secrets secretReader
+	doc     map[string]any          // what the file says, by full key
+	nodes   map[string][]*yaml.Node // the items of lists that only the file can hold
+	where   map[string][]place      // of each value, or of each item of a list
 }
 
 // readSettings merges all layers. Nodes may be nil.
-func readSettings(d *decoder, gateway, defaults *yaml.Node, source Source) *settings {
+func readSettings(d *decoder, gateway, defaults *yaml.Node, source Source, secrets secretReader) *settings {
 	s := &settings{
 		decoder: d,
 		viper:   viper.NewWithOptions(viper.KeyDelimiter("/")), // keys stay flat
+		secrets: secrets,
 		doc:     map[string]any{},
+		nodes:   map[string][]*yaml.Node{},
 		where:   map[string][]place{},
 	}
 	s.readFile(gateway, "gateway")
@@ -105,7 +130,16 @@ func (s *settings) readField(n *yaml.Node, key string) {
 		for _, item := range s.decoder.list(n, key, "one, another") {
 			texts, places = append(texts, item.text), append(places, item.at)
 		}
+		if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
+			places = []place{s.place(n)}
+		}
 		s.doc[key], s.where[key] = texts, places
+	case []*yaml.Node:
+		if n.Kind != yaml.SequenceNode {
+			s.fault(s.place(n), "%s is %s: write a list, one \"- name: …\" an item", key, kindOf(n))
+			return
+		}
+		s.nodes[key] = n.Content
 	default:
 		if v, ok := s.decoder.text(n, key); ok {
 			s.doc[key], s.where[key] = v.text, []place{v.at}
@@ -132,8 +166,10 @@ const environPrefix = "METAHUB_"
 // platforms add some that begin like ours, such as METAHUB_GATEWAY_SERVICE_HOST. As with viper, an empty variable counts as unset.
 func (s *settings) readEnviron(environ []string) map[string]any {
 	names := make(map[string]string, len(allSettings))
+	fileOnly := map[string]bool{}
 	for _, known := range allSettings {
 		names[environPrefix+strings.ToUpper(strings.ReplaceAll(known.key, ".", "_"))] = known.key
+		_, fileOnly[known.key] = known.fallback.([]*yaml.Node)
 	}
 	sorted := slices.Sorted(maps.Keys(names))
 	layer := map[string]any{}
@@ -142,6 +178,8 @@ func (s *settings) readEnviron(environ []string) map[string]any {
 		key, known := names[name]
 		switch {
 		case !strings.HasPrefix(name, environPrefix+"GATEWAY_") && !strings.HasPrefix(name, environPrefix+"DEFAULTS_"), text == "":
+		case known && fileOnly[key]:
+			s.fault(place{file: name}, "%s can only be written in the file: unset the variable", key)
 		case known:
 			layer[key], s.where[key] = text, []place{{file: name}}
 		default:

@@ -41,6 +41,8 @@ type Tenant struct {
 	Enabled bool
 	// Limits bound what one request of this tenant may take.
 	Limits Limits
+	// Certificate says how the tenant's certificates are obtained.
+	Certificate Certificate
 	// Origin is where this version of the tenant was read, "tenants.yaml:14". An unchanged tenant stays the same *Tenant over reloads,
 	// so its line is that of the load in which it last changed.
 	Origin string
@@ -105,14 +107,6 @@ type Gateway struct {
 	Models string
 	// Demo seeds sample documents into embedded databases that are empty.
 	Demo bool
-}
-
-// Certificates says where certificates come from.
-type Certificates struct {
-	// Issuer is "internal".
-	Issuer string
-	// Folder is the absolute folder of certificates and of the local authority.
-	Folder string
 }
 
 // FromContext returns the tenant that the gateway bound to a request, or nil. ctx is a *fasthttp.RequestCtx.

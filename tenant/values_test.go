@@ -111,7 +111,8 @@ func TestSame(t *testing.T) {
 			Frontend: Frontend{URL: &url.URL{Scheme: "http", Host: "127.0.0.1:3000"}},
 			Backend:  &url.URL{Scheme: "http", Host: "127.0.0.1:5000"},
 			Database: Database{URI: NewSecret("mongodb://db"), Name: "a"}, JWTSecret: NewSecret("x"), CookieDomain: "example.com",
-			Enabled: true, Limits: Limits{Body: 1, Timeout: time.Second}, Origin: "tenants.yaml:7",
+			Enabled: true, Limits: Limits{Body: 1, Timeout: time.Second},
+			Certificate: Certificate{Issuer: IssuerInternal, DNS: "main", Files: "/pem"}, Origin: "tenants.yaml:7",
 		}
 	}
 	if !one().same(one()) {
@@ -175,4 +176,68 @@ func TestReveal(t *testing.T) {
 	f("file:secret", "from a file")
 	f("mongodb://${USER}:${PASSWORD}@db", "mongodb://u:p$1${USER}@db") // what is put in is not looked through again
 	f("$${USER}", "${USER}")
+}
+
+func TestParseIssuer(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		got, err := parseIssuer(text)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("parseIssuer(%q) = %q, %v; want %q", text, got, err, want)
+		}
+	}
+	f("letsencrypt", "letsencrypt")
+	f("internal", "internal")
+	f("LetsEncrypt", "")
+	f("https://acme-v02.api.letsencrypt.org/directory", "https://acme-v02.api.letsencrypt.org/directory")
+	f("HTTPS://CA.example.COM:443/Dir?x=y", "https://ca.example.com:443/Dir?x=y")
+	f("https://[2001:DB8::1]:14000/dir", "https://[2001:db8::1]:14000/dir")
+	f("http://localhost:14000/dir", "http://localhost:14000/dir")
+	f("http://127.1.2.3/dir", "http://127.1.2.3/dir")
+	f("http://10.0.0.1/dir", "")
+	f("http://localhost.example.com/dir", "")
+	f("http://localhost@ca.example.com/dir", "")
+	f("https:///dir", "")
+	f("file:///etc/passwd", "")
+	f("https://ca.example.com/a b", "https://ca.example.com/a%20b")
+	f("https://ca.example.com/\r\nx", "")
+}
+
+func TestCheckStorageKey(t *testing.T) {
+	f := func(text string, good bool) {
+		t.Helper()
+		if err := checkStorageKey(text); (err == nil) != good {
+			t.Errorf("checkStorageKey(%q) = %v", text, err)
+		}
+	}
+	f("00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF", true)
+	f("00112233445566778899aabbccddeeff00112233445566778899aabbccddee", false)
+	f("ABEiM0RVZneImaq7zN3u/wARIjNEVWZ3iJmqu8zd7v8=", true)
+	f("ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8", true)
+	f("ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8/", false)
+	f("ABEiM0RVZneImaq7zN3u/w==", false)
+	f("", false)
+}
+
+func TestParseServer(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		if got, err := parseServer(text); got != want || (err == nil) != (want != "") {
+			t.Errorf("parseServer(%q) = %q, %v; want %q", text, got, err, want)
+		}
+	}
+	f("9.9.9.9", "9.9.9.9:53")
+	f("9.9.9.9:5353", "9.9.9.9:5353")
+	f("2001:db8::53", "[2001:db8::53]:53")
+	f("[2001:db8::53]", "[2001:db8::53]:53")
+	f("[2001:db8::53]:54", "[2001:db8::53]:54")
+	f("ns1.example.com", "ns1.example.com:53")
+	f("localhost:8053", "localhost:8053")
+	f("ns1.example.com:", "")
+	f("ns1.example.com:0", "")
+	f("ns1.example.com:65536", "")
+	f("ns1 example", "")
+	f("a:b:c", "")
+	f(":53", "")
+	f("", "")
 }

@@ -1,7 +1,6 @@
 package tenant
 
 import (
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -62,28 +61,6 @@ func (v *Verdict) compare(before, after *Directory) {
 			v.Removed = append(v.Removed, t.Slug)
 		}
 	}
-}
-
-// keepRunning returns the settings of a reload, with those of the running process in place of what only a restart can change.
-func (v *Verdict) keepRunning(running, next Gateway) Gateway {
-	keep := func(key string, running, next *string) {
-		if *running != *next {
-			v.Restart = append(v.Restart, fmt.Sprintf("%s changed from %q to %q: restart to apply", key, *running, *next))
-			*next = *running
-		}
-	}
-	keep("gateway.https", &running.HTTPS, &next.HTTPS)
-	keep("gateway.http", &running.HTTP, &next.HTTP)
-	keep("gateway.admin", &running.Admin, &next.Admin)
-	keep("gateway.certificates.issuer", &running.Certificates.Issuer, &next.Certificates.Issuer)
-	keep("gateway.certificates.folder", &running.Certificates.Folder, &next.Certificates.Folder)
-	keep("gateway.data", &running.Data, &next.Data)
-	keep("gateway.models", &running.Models, &next.Models)
-	if running.Demo != next.Demo {
-		v.Restart = append(v.Restart, fmt.Sprintf("gateway.demo changed from %t to %t: restart to apply", running.Demo, next.Demo))
-		next.Demo = running.Demo
-	}
-	return next
 }
 
 // changes reports whether anything that is served differs.
