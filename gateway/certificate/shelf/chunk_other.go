@@ -1,0 +1,5 @@
+//go:build !unix || solaris || illumos || aix
+
+package shelf
+
+func newChunk() *chunk { return heapChunk() }
