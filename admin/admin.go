@@ -1,11 +1,11 @@
-// Package admin shows how MetaHub feels: a status page for people, /healthz and /readyz for whatever keeps it running, and /metrics
-// for Prometheus.
+// Package admin shows how MetaHub feels: a status page for people, /healthz and /readyz for whatever keeps it running, /metrics for
+// Prometheus, and /certs for the certificates, whose orders it can also hasten.
 //
 //	server := admin.New(admin.Config{Registry: registry, Reloads: reloader, …})
 //	err := server.Start()      // on the address that tenants.yaml gives, 127.0.0.1:9180 by default
 //	server.SetState(admin.Ready)
 //
-// It changes nothing and shows no secret, yet it is meant for the machine's own administrators: it listens on loopback unless told
+// It shows no secret, and what changes something takes a header that no web page can send; yet it is meant for the machine's own administrators: it listens on loopback unless told
 // otherwise, and answers only to the names of the address it listens on, so that no web page can read it through a rebound DNS name.
 package admin
 
@@ -31,9 +31,8 @@ type Config struct {
 	Reloads  Reloads
 	Metrics  *Metrics
 	// Databases returns the deployments in use.
-	Databases func() []Database
-	// Certificates returns what each host is served.
-	Certificates func() []Certificate
+	Databases    func() []Database
+	Certificates Certificates
 	Version      string
 	// Logger may be nil.
 	Logger *zap.Logger
@@ -49,14 +48,6 @@ type Database struct {
 	Error     string    `json:"error,omitempty"`
 	Since     time.Time `json:"since"`
 	InFlight  int       `json:"in_flight"`
-}
-
-// Certificate is what browsers are shown by one host.
-type Certificate struct {
-	Host     string
-	Issuer   string
-	NotAfter time.Time // zero where it is made at the first visit
-	Fault    string    // what is wrong with the host's own PEM files
 }
 
 // State is how far the process is; it decides what /readyz answers.
@@ -112,6 +103,9 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.config.Metrics.handler())
+	mux.HandleFunc("GET /certs", s.certs)
+	mux.HandleFunc("POST /certs/renew", control(s.renewCert))
+	mux.HandleFunc("POST /certs/retry", control(s.retryCerts))
 	return s.guard(mux)
 }
 

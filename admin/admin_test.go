@@ -48,7 +48,7 @@ func run(t *testing.T, config Config, count ...func(*Metrics)) (*Server, string)
 		config.Databases = func() []Database { return nil }
 	}
 	if config.Certificates == nil {
-		config.Certificates = func() []Certificate { return nil }
+		config.Certificates = &certificates{}
 	}
 	config.Metrics = NewMetrics("test", config.Registry, 50)
 	for _, f := range count {

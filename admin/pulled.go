@@ -1,7 +1,7 @@
 package admin
 
 import (
-	"time"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,6 +27,11 @@ func newPulled(config Config) *pulled {
 	add("metahub_database_operations_in_flight", "Operations that run on databases now.")
 	add("metahub_certificate_faults", "Hosts whose own PEM files cannot be used.")
 	add("metahub_certificate_next_expiry_timestamp_seconds", "When the first of the certificates in use expires.")
+	add("metahub_certificates", "Domains whose certificates are ordered, by state.", "state")
+	add("metahub_certificates_in_memory", "Ordered certificates in memory: all, packed, and those ready for handshakes, parsed.", "form")
+	add("metahub_certificate_memory_bytes", "What the packed certificates and their keys take.")
+	add("metahub_handshakes_unknown_name_total", "TLS handshakes refused because no tenant lists the name.")
+	add("metahub_handshakes_stopgap_total", "TLS handshakes answered by the local authority because the host's own certificate is not there.")
 	return p
 }
 
@@ -44,7 +49,7 @@ func (p *pulled) Collect(c chan<- prometheus.Metric) {
 	}
 	p.collectReloads(c, gauge)
 	p.collectDatabases(gauge)
-	p.collectCertificates(gauge)
+	p.collectCertificates(c, gauge)
 }
 
 type gauge func(name string, value float64, labels ...string)
@@ -78,20 +83,23 @@ func (p *pulled) collectDatabases(gauge gauge) {
 	gauge("metahub_database_operations_in_flight", float64(running))
 }
 
-func (p *pulled) collectCertificates(gauge gauge) {
-	faults, next := 0, time.Time{}
-	for _, c := range p.config.Certificates() {
-		if c.Fault != "" {
-			faults++
-		}
-		if !c.NotAfter.IsZero() && (next.IsZero() || c.NotAfter.Before(next)) {
-			next = c.NotAfter
-		}
+func (p *pulled) collectCertificates(c chan<- prometheus.Metric, gauge gauge) {
+	summary := p.config.Certificates.Summary()
+	for state, n := range summary.States {
+		gauge("metahub_certificates", float64(n), strings.ReplaceAll(strings.ToLower(state), " ", "_"))
 	}
-	gauge("metahub_certificate_faults", float64(faults))
-	if !next.IsZero() {
-		gauge("metahub_certificate_next_expiry_timestamp_seconds", float64(next.Unix()))
+	gauge("metahub_certificate_faults", float64(summary.Faults))
+	if !summary.NextExpiry.IsZero() {
+		gauge("metahub_certificate_next_expiry_timestamp_seconds", float64(summary.NextExpiry.Unix()))
 	}
+	gauge("metahub_certificates_in_memory", float64(summary.Packed), "packed")
+	gauge("metahub_certificates_in_memory", float64(summary.Parsed), "parsed")
+	gauge("metahub_certificate_memory_bytes", float64(summary.Bytes))
+	counter := func(name string, n uint64) {
+		c <- prometheus.MustNewConstMetric(p.descs[name], prometheus.CounterValue, float64(n))
+	}
+	counter("metahub_handshakes_unknown_name_total", summary.Refused)
+	counter("metahub_handshakes_stopgap_total", summary.Stopgaps)
 }
 
 func success(v tenant.Verdict) float64 {

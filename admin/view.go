@@ -27,6 +27,7 @@ type view struct {
 	HiddenFaults    int
 	Databases       databases
 	BadCertificates []Certificate
+	Certificates    CertificateSummary
 	Query           string
 	Paging          paging
 	Rows            []row
@@ -51,7 +52,7 @@ type row struct {
 func (s *Server) view(query url.Values) view {
 	directory := s.config.Registry.Current()
 	verdict := s.config.Reloads.Verdict()
-	certificates := s.config.Certificates()
+	certificates, _ := s.config.Certificates.List("") // which fails for a state that there is not
 	text := strings.TrimSpace(query.Get("q"))
 	found := search(directory.Tenants(), strings.ToLower(text))
 	page := newPaging(len(found), query.Get("page"), text)
@@ -66,6 +67,7 @@ func (s *Server) view(query url.Values) view {
 		HiddenFaults:    max(0, len(verdict.Faults)-shown),
 		Databases:       summarize(s.config.Databases()),
 		BadCertificates: first(faulty(certificates), shown),
+		Certificates:    s.config.Certificates.Summary(),
 		Query:           text,
 		Paging:          page,
 		Rows:            rowsOf(found[page.from:page.to], directory.Gateway(), verdict.Flagged, certificates),
@@ -94,7 +96,7 @@ func faultsOf(faults tenant.Faults) []fault {
 func faulty(certificates []Certificate) []Certificate {
 	var list []Certificate
 	for _, c := range certificates {
-		if c.Fault != "" {
+		if c.Trouble() != "" {
 			list = append(list, c)
 		}
 	}

@@ -51,7 +51,7 @@ start_metahub() {
 	cp "$dir/key.pem" "$dir/certs/anastasia.localhost/privkey.pem"
 	chmod 600 "$dir/certs/anastasia.localhost/privkey.pem"
 	cat >"$dir/tenants.yaml" <<-CONF
-		gateway: {https: "127.0.0.1:8544", http: "127.0.0.1:8580", admin: "127.0.0.1:9181"}
+		gateway: {https: "127.0.0.1:8544", http: "127.0.0.1:8580", admin: "127.0.0.1:9181", certificates: {issuer: internal}}
 		tenants:
 		  - {slug: anastasia, domains: [anastasia.localhost], frontend: "http://127.0.0.1:3001"}
 	CONF

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"time"
@@ -30,27 +29,10 @@ answer is "ready", else with 1. It is the container's HEALTHCHECK.`,
 }
 
 func health(ctx context.Context, s *settings) error {
-	address, err := s.adminAddress()
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
-	if err != nil {
-		return fmt.Errorf("gateway.admin %q: %w", address, err)
-	}
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	if err != nil {
-		return fmt.Errorf("no answer: %w; is metahub running, with this admin address?", err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return fmt.Errorf("%s broke off: %w", request.URL, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s:\n%s", request.URL, response.Status, body)
+	if _, err := s.askAdmin(ctx, http.MethodGet, "/readyz"); err != nil {
+		return err
 	}
 	fmt.Fprintln(s.process.Stdout, "ready")
 	return nil

@@ -39,12 +39,41 @@ func databasesOf(s *store.Store) []admin.Database {
 	return list
 }
 
-// certificatesOf tells them what each host is served.
-func certificatesOf(k *certificate.Keeper) []admin.Certificate {
-	status := k.Status()
-	list := make([]admin.Certificate, len(status))
-	for i, c := range status {
-		list[i] = admin.Certificate{Host: c.Host, Issuer: c.Issuer, NotAfter: c.NotAfter, Fault: c.Fault}
+// certificates tells the admin pages what each host is served. The two packages do not know each other.
+type certificates struct{ keeper *certificate.Keeper }
+
+// List implements admin.Certificates.
+func (c certificates) List(state string) ([]admin.Certificate, error) {
+	statuses, err := c.keeper.Status(state)
+	if err != nil {
+		return nil, err
 	}
-	return list
+	list := make([]admin.Certificate, len(statuses))
+	for i, s := range statuses {
+		list[i] = admin.Certificate{
+			Host: s.Host, Tenant: s.Tenant, State: string(s.State), Since: s.Since, Source: s.Source, Issuer: s.Issuer,
+			NotAfter: s.NotAfter, RenewAt: s.RenewAt, Position: s.Position, ETA: s.ETA,
+			Attempts: s.Attempts, Error: s.Error, NextTry: s.NextTry, Fault: s.Fault,
+		}
+	}
+	return list, nil
 }
+
+// Summary implements admin.Certificates.
+func (c certificates) Summary() admin.CertificateSummary {
+	s := c.keeper.Summary()
+	states := make(map[string]int, len(s.States))
+	for state, n := range s.States {
+		states[string(state)] = n
+	}
+	return admin.CertificateSummary{
+		States: states, Faults: s.Faults, NextExpiry: s.NextExpiry, Refused: s.Refused, Stopgaps: s.Stopgaps,
+		Packed: s.Packed, Parsed: s.Parsed, Bytes: s.Bytes,
+	}
+}
+
+// Renew implements admin.Certificates.
+func (c certificates) Renew(host string) error { return c.keeper.Renew(host) }
+
+// Retry implements admin.Certificates.
+func (c certificates) Retry(hosts ...string) (int, error) { return c.keeper.Retry(hosts...) }

@@ -94,7 +94,7 @@ func (s *server) startAnswering(registry *tenant.Registry, settings *tenant.Gate
 		return err
 	}
 	s.keeper, err = certificate.New(certificate.Config{
-		Registry: registry, Folder: settings.Certificates.Folder, Logger: s.log,
+		Registry: registry, Settings: settings.Certificates, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (s *server) startAdmin(registry *tenant.Registry) error {
 		Reloads:      s.reloads,
 		Metrics:      s.metrics,
 		Databases:    func() []admin.Database { return databasesOf(s.databases) },
-		Certificates: func() []admin.Certificate { return certificatesOf(s.keeper) },
+		Certificates: certificates{s.keeper},
 		Version:      version(),
 		Logger:       s.log.Named("admin"),
 	})
@@ -147,6 +147,7 @@ func (s *server) startGateway(registry *tenant.Registry) error {
 		return err
 	}
 	s.parts = append(s.parts, part{name: "gateway", drains: true, stop: s.gateway.Shutdown})
+	s.keeper.StartOrders() // a CA that looks finds the ports answered
 	return nil
 }
 

@@ -31,17 +31,17 @@ func trust(s *settings, remove bool) error {
 	if directory == nil {
 		return fmt.Errorf("cannot tell the certificate folder: %w", faults)
 	}
-	folder := directory.Gateway().Certificates.Folder
+	settings := directory.Gateway().Certificates
 	if remove {
-		if err := certificate.Untrust(folder); err != nil {
+		if err := certificate.Untrust(settings.Folder); err != nil {
 			return err
 		}
 		fmt.Fprintln(s.process.Stdout, "the local authority is no longer trusted on this machine")
 		return nil
 	}
-	if err := certificate.Trust(folder); err != nil {
+	if err := certificate.Trust(settings); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.process.Stdout, "the local authority in %s is trusted on this machine; restart browsers that are open\n", folder)
+	fmt.Fprintf(s.process.Stdout, "the local authority in %s is trusted on this machine; restart browsers that are open\n", settings.Folder)
 	return nil
 }

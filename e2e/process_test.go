@@ -58,6 +58,7 @@ type process struct {
 	https      string
 	http       string
 	admin      string
+	env        []string // added to the environment; what it sets wins
 	cmd        *exec.Cmd
 	output     *lockedBuffer
 	exited     chan struct{}
@@ -89,7 +90,9 @@ func (p *process) run() {
 	p.cmd = exec.Command(binary, "--log-format", "json")
 	p.cmd.Dir = p.folder
 	p.cmd.Env = append(os.Environ(),
-		"METAHUB_GATEWAY_HTTPS="+p.https, "METAHUB_GATEWAY_HTTP="+p.http, "METAHUB_GATEWAY_ADMIN="+p.admin)
+		"METAHUB_GATEWAY_HTTPS="+p.https, "METAHUB_GATEWAY_HTTP="+p.http, "METAHUB_GATEWAY_ADMIN="+p.admin,
+		"METAHUB_GATEWAY_CERTIFICATES_ISSUER=internal") // no authority out there can reach this machine
+	p.cmd.Env = append(p.cmd.Env, p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)

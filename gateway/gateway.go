@@ -11,6 +11,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -36,10 +37,15 @@ type Config struct {
 	Logger       *zap.Logger
 }
 
-// CertificateSource says how connections are secured: it gives the certificate of each handshake, from memory, and decides which
-// sessions may be resumed. Unknown names it refuses with an alert.
+// CertificateSource says how connections are secured, and proves to a CA that hosts are served here. Both methods are called from many
+// goroutines at once.
 type CertificateSource interface {
+	// TLSConfig gives the certificate of each handshake, from memory, and decides which sessions may be resumed. Unknown names it refuses
+	// with an alert.
 	TLSConfig() *tls.Config
+	// KeyAuthorization returns the answer to an HTTP-01 challenge (RFC 8555 §8.3) for a canonical host; ok is false for a token that is
+	// none of ours. It may wait for other gateways, until ctx ends.
+	KeyAuthorization(ctx context.Context, host, token string) (answer string, ok bool)
 }
 
 // Frontends serves what the embedded API does not. Both methods are called from many goroutines at once.
@@ -72,13 +78,14 @@ type Gateway struct {
 	access    *zap.Logger
 	limits    wire.Limits
 
-	tls       *tls.Config
-	secure    *fasthttp.Server // HTTP/1.1 on the HTTPS address
-	plain     *fasthttp.Server // the HTTP address
-	http2     *http.Server
-	streams   *handover // connections on their way to http2
-	exchanges sync.Pool
-	bridges   sync.Pool
+	certificates CertificateSource
+	tls          *tls.Config
+	secure       *fasthttp.Server // HTTP/1.1 on the HTTPS address
+	plain        *fasthttp.Server // the HTTP address
+	http2        *http.Server
+	streams      *handover // connections on their way to http2
+	exchanges    sync.Pool
+	bridges      sync.Pool
 
 	listeners   []net.Listener
 	https, http net.Addr
@@ -114,7 +121,7 @@ func New(config Config) *Gateway {
 	}
 	g.access = g.log.Named("access")
 	g.connections.observer = g.observer
-	g.tls = config.Certificates.TLSConfig()
+	g.certificates, g.tls = config.Certificates, config.Certificates.TLSConfig()
 	g.exchanges.New = func() any { return new(exchange) }
 	g.bridges.New = func() any { return new(bridge) }
 	g.connections.open = map[*connection]struct{}{}

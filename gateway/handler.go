@@ -55,7 +55,7 @@ func (g *Gateway) serve(x *exchange) *refusal {
 	x.stampHeaders()
 	x.countBody()
 	switch {
-	case x.answerOptions(), x.redirectToCanonical():
+	case x.answerChallenge(), x.answerOptions(), x.redirectToCanonical():
 		return nil
 	case x.api && x.tenant.Backend != nil:
 		g.frontends.ServeBackend(x.ctx, x.tenant)

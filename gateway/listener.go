@@ -73,14 +73,14 @@ func (g *Gateway) servePlain(c *connection) {
 
 // serveSecure completes the handshake; then ALPN says who decodes.
 func (g *Gateway) serveSecure(c *connection) {
-	layer, http2, err := g.arrive(c)
+	layer, done, err := g.arrive(c)
 	if err != nil {
 		g.observer.Connection(HandshakeFailed)
 		g.log.Debug("handshake failed", zap.Stringer("client", c.RemoteAddr()), zap.Error(err))
 		_ = c.Close()
 		return
 	}
-	if http2 {
+	if done {
 		return
 	}
 	err = g.secure.ServeConn(&secureConn{Conn: c.serveHTTP1(layer, g.limits), peer: newTLSPeer(c, layer.ConnectionState()), tls: layer})
@@ -89,17 +89,25 @@ func (g *Gateway) serveSecure(c *connection) {
 	}
 }
 
-// arrive completes the handshake, and hands over a connection that chose HTTP/2.
-func (g *Gateway) arrive(c *connection) (layer *tls.Conn, http2 bool, err error) {
+// arrive completes the handshake. A connection that chose HTTP/2 is handed over, and that of a CA that validates a host has nothing more
+// to say; both are done.
+func (g *Gateway) arrive(c *connection) (layer *tls.Conn, done bool, err error) {
 	defer g.arriving.Done()
 	layer, err = g.handshake(c)
-	if err != nil || layer.ConnectionState().NegotiatedProtocol != "h2" {
+	if err != nil {
 		return layer, false, err
 	}
-	if !g.streams.hand(layer) {
+	switch layer.ConnectionState().NegotiatedProtocol {
+	case "h2":
+		if !g.streams.hand(layer) {
+			_ = layer.Close()
+		}
+		return layer, true, nil
+	case acmeTLS:
 		_ = layer.Close()
+		return layer, true, nil
 	}
-	return layer, true, nil
+	return layer, false, nil
 }
 
 func (g *Gateway) handshake(c *connection) (*tls.Conn, error) {

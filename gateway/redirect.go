@@ -7,7 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// redirect answers on the HTTP address: a known host is sent to HTTPS, with path and query as they are.
+// redirect answers on the HTTP address: a known host is sent to HTTPS, with path and query as they are, except for a CA's challenge.
 func (g *Gateway) redirect(ctx *fasthttp.RequestCtx) {
 	x := g.begin(ctx)
 	defer g.finish(x)
@@ -32,7 +32,9 @@ func (g *Gateway) serveRedirect(x *exchange) *refusal {
 		return refuseUnknownHost
 	}
 	x.tenant = t
-	x.redirectTo(x.host, g.httpsPort())
+	if !x.answerChallenge() {
+		x.redirectTo(x.host, g.httpsPort())
+	}
 	return nil
 }
 

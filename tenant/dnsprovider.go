@@ -16,10 +16,10 @@ type dnsKind struct {
 }
 
 var dnsKinds = map[string]dnsKind{
-	"cloudflare": {required: []string{"api_token"}},
+	"cloudflare": {required: []string{"api_token"}, optional: []string{"zone_token"}},
 	"hetzner":    {required: []string{"api_token"}},
 	"route53": {optional: []string{
-		"access_key_id", "secret_access_key", "session_token", "region", "profile", "hosted_zone_id",
+		"access_key_id", "secret_access_key", "session_token", "region", "hosted_zone_id",
 	}},
 	"rfc2136": {required: []string{"server", "key_name", "key"}, optional: []string{"key_alg"}},
 }

@@ -23,6 +23,8 @@ type Process struct {
 	Folder string
 	// HTTPS and Admin are the addresses it listens on.
 	HTTPS, Admin string
+	// Env is added to the environment; what it sets wins.
+	Env []string
 
 	bin string
 	cmd *exec.Cmd
@@ -63,7 +65,9 @@ func (p *Process) Start() error {
 	p.cmd = exec.Command(p.bin, "--log-level", "error")
 	p.cmd.Dir = p.Folder
 	p.cmd.Env = append(os.Environ(),
-		"METAHUB_GATEWAY_HTTPS="+p.HTTPS, "METAHUB_GATEWAY_HTTP="+freeAddr(), "METAHUB_GATEWAY_ADMIN="+p.Admin)
+		"METAHUB_GATEWAY_HTTPS="+p.HTTPS, "METAHUB_GATEWAY_HTTP="+freeAddr(), "METAHUB_GATEWAY_ADMIN="+p.Admin,
+		"METAHUB_GATEWAY_CERTIFICATES_ISSUER=internal")
+	p.cmd.Env = append(p.cmd.Env, p.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = io.Discard, os.Stderr
 	return p.cmd.Start()
 }

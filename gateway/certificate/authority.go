@@ -1,6 +1,7 @@
 package certificate
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -14,10 +15,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
+
+	"metahub/tenant"
 )
 
 // Where the root lies in the storage, and how long things live.
@@ -247,6 +252,22 @@ func (a *authority) Issue(_ context.Context, request *x509.CertificateRequest) (
 
 // IssuerKey implements certmagic.Issuer.
 func (a *authority) IssuerKey() string { return "internal" }
+
+// publishRoot writes the root to where clients are told to find it, in case the storage is elsewhere.
+func (a *authority) publishRoot(settings tenant.Certificates) error {
+	path, text := rootPath(settings.Folder), encodeCertificate(a.root.Raw)
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.WriteFile(path, text, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("the local authority's certificate cannot be written to %q: make the folder writable for this user: %w", path, err)
+	}
+	return nil
+}
 
 func encodeCertificate(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"metahub/gateway/certificate/orders"
 	"metahub/tenant"
 )
 
@@ -29,9 +30,11 @@ type pemFolder struct {
 
 	published atomic.Pointer[map[string]*held] // by key
 
-	mu      sync.Mutex // guards what follows
-	folders map[string]*hostFolder
-	said    map[string]bool // folder names and faults of the folder itself that were mentioned
+	mu        sync.Mutex             // guards what follows
+	folders   map[string]*hostFolder // by host, or by fileID for a tenant's files
+	said      map[string]bool        // folder names and faults of the folder itself that were mentioned
+	directory *tenant.Directory      // of the last scan
+	owners    []*tenant.Tenant       // those in it that have files
 }
 
 func newPEMFolder(path string, logger *zap.Logger) *pemFolder {
@@ -65,7 +68,7 @@ func (f *pemFolder) scan(d *tenant.Directory) {
 	if !f.find() {
 		return // an unreadable folder takes nothing away
 	}
-	changed := false
+	changed := f.findTenants(d)
 	for _, host := range sortedHosts(f.folders) {
 		h := f.folders[host]
 		changed = f.look(h, now) || changed
@@ -109,7 +112,7 @@ func (f *pemFolder) add(name string) {
 	}
 	h, ok := f.folders[host]
 	if !ok {
-		h = &hostFolder{host: host, path: path}
+		h = &hostFolder{host: host, hosts: []string{host}, path: path}
 		f.folders[host] = h
 	}
 	if h.path != path {
@@ -117,6 +120,31 @@ func (f *pemFolder) add(name string) {
 		return
 	}
 	h.present = true
+}
+
+// fileID is under what the files of a tenant are kept beside the folders of hosts, whose names hold no colon.
+func fileID(slug string) string { return "tenant:" + slug }
+
+// findTenants adds what tenants' certificate.files name. It reports whether that may serve other hosts than at the last scan.
+func (f *pemFolder) findTenants(d *tenant.Directory) (changed bool) {
+	if d != f.directory {
+		changed = len(f.owners) > 0
+		f.directory, f.owners = d, f.owners[:0]
+		for _, t := range d.Tenants() {
+			if t.Certificate.Files != "" && len(t.Domains) > 0 {
+				f.owners = append(f.owners, t)
+			}
+		}
+	}
+	for _, t := range f.owners {
+		h, ok := f.folders[fileID(t.Slug)]
+		if !ok || h.path != t.Certificate.Files {
+			h = &hostFolder{path: t.Certificate.Files, slug: t.Slug}
+			f.folders[fileID(t.Slug)] = h
+		}
+		h.host, h.hosts, h.present = t.Domains[0], t.Domains, true
+	}
+	return changed
 }
 
 // hostOf reads a folder's name: a host in any spelling that tenants.yaml takes, with "_." or "*." in front for a wildcard.
@@ -156,19 +184,33 @@ func (f *pemFolder) noticeExpiry(h *hostFolder, now time.Time) {
 
 func (f *pemFolder) publish() {
 	published := make(map[string]*held, len(f.folders))
+	for _, t := range f.owners {
+		f.publishTenant(published, f.folders[fileID(t.Slug)])
+	}
 	for host, h := range f.folders {
-		if h.good != nil {
-			published[key(host)] = h.good
+		if h.good != nil && h.slug == "" {
+			published[key(host)] = h.good // before a tenant's files
 		}
 	}
 	f.published.Store(&published)
+}
+
+func (f *pemFolder) publishTenant(published map[string]*held, h *hostFolder) {
+	if h.good == nil {
+		return
+	}
+	for _, domain := range h.hosts {
+		if covers(h.good.certificate.Leaf, domain) {
+			published[key(domain)] = h.good
+		}
+	}
 }
 
 // mentionUnlisted says once of each folder that no handshake can ask for it.
 func (f *pemFolder) mentionUnlisted(d *tenant.Directory) {
 	for _, host := range sortedHosts(f.folders) {
 		h := f.folders[host]
-		if h.checked == d {
+		if h.checked == d || h.slug != "" {
 			continue
 		}
 		h.checked = d
@@ -186,19 +228,40 @@ func (f *pemFolder) paths() []string {
 	defer f.mu.Unlock()
 	paths := []string{f.path}
 	for _, h := range f.folders {
+		if h.seen.chain.name == "." {
+			paths = append(paths, filepath.Dir(h.path)) // of a file its folder, as it may be replaced by renaming
+			continue
+		}
 		paths = append(paths, h.path)
 	}
 	return paths
 }
 
-// fault says what is wrong with a host's own files.
-func (f *pemFolder) fault(host string) string {
+// fault says what is wrong with a host's own files, or with those of its tenant.
+func (f *pemFolder) fault(host, slug string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if h, ok := f.folders[host]; ok {
-		return h.fault
+	for _, id := range []string{host, fileID(slug)} {
+		if h, ok := f.folders[id]; ok {
+			return h.fault
+		}
 	}
 	return ""
+}
+
+// summarize returns how many faults there are, and calls expires with the end of each certificate in use.
+func (f *pemFolder) summarize(expires func(time.Time)) (faults int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range f.folders {
+		if h.fault != "" {
+			faults++
+		}
+		if h.good != nil {
+			expires(h.good.notAfter)
+		}
+	}
+	return faults
 }
 
 // unlisted tells of the folders that no handshake can ask for.
@@ -208,10 +271,10 @@ func (f *pemFolder) unlisted(d *tenant.Directory) []HostStatus {
 	var statuses []HostStatus
 	for _, host := range sortedHosts(f.folders) {
 		h := f.folders[host]
-		if isListed(d, host) {
+		if h.slug != "" || isListed(d, host) {
 			continue
 		}
-		status := HostStatus{Host: host, Source: SourceFile, Fault: "no tenant lists this host: add it to tenants.yaml or remove the folder"}
+		status := HostStatus{Host: host, State: orders.Active, Source: SourceFile, Fault: "no tenant lists this host: add it to tenants.yaml or remove the folder"}
 		if h.good != nil {
 			status.Issuer, status.NotAfter = h.good.issuer, h.good.notAfter
 		}

@@ -22,19 +22,22 @@ const maxPEMFile = 1 << 20
 // errNoFiles is what a host's folder without certificate and key is judged by, and a folder that is gone.
 var errNoFiles = errors.New("the folder holds no certificate and no key")
 
-// reserved are the folders of the local authority and of certmagic's storage; no host is looked for in them.
+// reserved are the folders of the storage; no host is looked for in them.
 func reserved(name string) bool {
 	switch name {
-	case "authority", "certificates", "acme", "locks", "ocsp":
+	case "authority", "certificates", "acme", "tickets", "limits", "challenges", "locks", "begun", "ocsp":
 		return true
 	}
 	return strings.HasPrefix(name, ".")
 }
 
-// hostFolder is certs/<host>/: the files in it, the certificate that they gave last, and what is wrong with them now.
+// hostFolder is certs/<host>/, or what a tenant's certificate.files names: the files in it, the certificate that they gave last, and what
+// is wrong with them now.
 type hostFolder struct {
-	host string // canonical, perhaps a wildcard
-	path string
+	host  string   // canonical, perhaps a wildcard; of a tenant's files its first domain
+	hosts []string // that the certificate may be for: the host, or all domains of the tenant
+	path  string
+	slug  string // of the tenant, for a tenant's files
 
 	seen     stamp
 	seenAt   time.Time
@@ -115,8 +118,12 @@ func (h *hostFolder) clear() change {
 	return unchanged
 }
 
-// stat finds the two files. Their names are those that certbot, Kubernetes and acme clients write.
+// stat finds the two files. Their names are those that certbot, Kubernetes and acme clients write. A tenant may have both in one file.
 func (h *hostFolder) stat() (stamp, error) {
+	if info, err := os.Stat(h.path); h.slug != "" && err == nil && !info.IsDir() {
+		only := fileStamp{name: ".", size: info.Size(), modified: info.ModTime(), mode: info.Mode()}
+		return stamp{only, only}, nil
+	}
 	entries, err := os.ReadDir(h.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return stamp{}, errNoFiles
@@ -178,7 +185,7 @@ func (h *hostFolder) statFile(name string) fileStamp {
 
 func (h *hostFolder) read(now time.Time) (*held, error) {
 	pair := pemPair{
-		host:      h.host,
+		hosts:     h.hosts,
 		chainFile: filepath.Join(h.path, h.seen.chain.name),
 		keyFile:   filepath.Join(h.path, h.seen.key.name),
 	}

@@ -40,7 +40,7 @@ func newDropbox(t *testing.T, d *tenant.Directory) *dropbox {
 }
 
 func (b *dropbox) path(parts ...string) string {
-	return filepath.Join(append([]string{b.storage.Path}, parts...)...)
+	return filepath.Join(append([]string{b.settings.Folder}, parts...)...)
 }
 
 // drop puts a pair into a host's folder as most tools do: one file, then the other.
@@ -68,7 +68,7 @@ func (b *dropbox) serves(serverName string, chainPEM []byte) bool {
 
 func (b *dropbox) status(host string) HostStatus {
 	b.t.Helper()
-	for _, status := range b.Status() {
+	for _, status := range b.statuses() {
 		if status.Host == host {
 			return status
 		}
@@ -134,7 +134,7 @@ func TestFilesAreFoundWithoutEvents(t *testing.T) {
 	chainPEM, keyPEM := newIssuerKit(t, "Customer CA").pair([]string{"ensotek.example"}, nil)
 	write(t, filepath.Join(folder, "ensotek.example", "fullchain.pem"), chainPEM)
 	write(t, filepath.Join(folder, "ensotek.example", "privkey.pem"), keyPEM)
-	eventually(t, "the files serve", func() bool { return k.Status()[1].Source == SourceFile })
+	eventually(t, "the files serve", func() bool { return k.statuses()[1].Source == SourceFile })
 }
 
 func TestWildcardFolders(t *testing.T) {
@@ -253,14 +253,14 @@ func TestUnreadableFolderTakesNothingAway(t *testing.T) {
 	chainPEM, keyPEM := b.kit.pair([]string{"ensotek.example"}, nil)
 	b.drop("ensotek.example", chainPEM, keyPEM)
 	eventually(t, "the files serve", func() bool { return b.serves("ensotek.example", chainPEM) })
-	if err := os.Rename(b.storage.Path, b.storage.Path+".away"); err != nil {
+	if err := os.Rename(b.settings.Folder, b.settings.Folder+".away"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it is mentioned", func() bool { return b.said("cannot read the certificate folder") == 1 })
 	if !b.serves("ensotek.example", chainPEM) {
 		t.Error("the certificate read before is gone")
 	}
-	if err := os.Rename(b.storage.Path+".away", b.storage.Path); err != nil {
+	if err := os.Rename(b.settings.Folder+".away", b.settings.Folder); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -277,7 +277,7 @@ func TestLook(t *testing.T) {
 		for name, content := range files {
 			write(t, filepath.Join(path, name), content)
 		}
-		return &hostFolder{host: host, path: path}
+		return &hostFolder{host: host, hosts: []string{host}, path: path}
 	}
 	f := func(h *hostFolder, at time.Duration, want change) {
 		t.Helper()
@@ -322,7 +322,7 @@ func TestLook(t *testing.T) {
 func TestFileNames(t *testing.T) {
 	f := func(host string, files []string, chain, key, sentence string) {
 		t.Helper()
-		h := &hostFolder{host: host, path: t.TempDir()}
+		h := &hostFolder{host: host, hosts: []string{host}, path: t.TempDir()}
 		for _, name := range files {
 			write(t, filepath.Join(h.path, name), []byte("x"))
 		}
@@ -416,7 +416,7 @@ func TestStopWithoutStart(t *testing.T) {
 func TestStatusOrder(t *testing.T) {
 	k := newKeeper(t, directory())
 	var hosts []string
-	for _, status := range k.Status() {
+	for _, status := range k.statuses() {
 		hosts = append(hosts, status.Host)
 	}
 	want := "api.example.org ensotek.example www.ensotek.example *.shops.example radanor.example own.shops.example"
@@ -492,7 +492,7 @@ func TestHostOf(t *testing.T) {
 }
 
 func TestUnreadableHostFolder(t *testing.T) {
-	h := &hostFolder{host: "ensotek.example", path: filepath.Join(t.TempDir(), "file")}
+	h := &hostFolder{host: "ensotek.example", hosts: []string{"ensotek.example"}, path: filepath.Join(t.TempDir(), "file")}
 	write(t, h.path, nil)
 	if _, err := h.stat(); err == nil || errors.Is(err, errNoFiles) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file in place of the folder: %v", err)

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -238,7 +239,7 @@ func TestCurlAcceptsTheChain(t *testing.T) {
 func TestNewNamesTheFolderItCannotUse(t *testing.T) {
 	file := t.TempDir() + "/certs"
 	write(t, file, nil)
-	_, err := New(Config{Registry: tenant.NewRegistry(directory()), Folder: file})
+	_, err := New(Config{Registry: tenant.NewRegistry(directory()), Settings: local(file)})
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", file)) {
 		t.Errorf("New on a file said %v", err)
 	}
@@ -246,11 +247,11 @@ func TestNewNamesTheFolderItCannotUse(t *testing.T) {
 
 func TestOpenRootKeyIsMentioned(t *testing.T) {
 	folder := t.TempDir()
-	k, logs := newKeeperIn(t, directory(), folder)
+	_, logs := newKeeperIn(t, directory(), folder)
 	if n := logs.FilterMessageSnippet("chmod 600").Len(); n != 0 {
 		t.Errorf("a fresh key was called open: %v", logs.All())
 	}
-	if err := os.Chmod(k.storage.Filename(rootKeyKey), 0o644); err != nil {
+	if err := os.Chmod(filepath.Join(folder, rootKeyKey), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, logs = newKeeperIn(t, directory(), folder); logs.FilterMessageSnippet("chmod 600").Len() != 1 {
@@ -276,8 +277,8 @@ func BenchmarkGetCertificate(b *testing.B) {
 	k := newKeeper(b, tenant.NewDirectory(tenant.Gateway{}, tenants))
 	kit := newIssuerKit(b, "Customer CA")
 	chainPEM, keyPEM := kit.pair([]string{"t1.example"}, nil)
-	write(b, k.storage.Path+"/t1.example/fullchain.pem", chainPEM)
-	write(b, k.storage.Path+"/t1.example/privkey.pem", keyPEM)
+	write(b, k.settings.Folder+"/t1.example/fullchain.pem", chainPEM)
+	write(b, k.settings.Folder+"/t1.example/privkey.pem", keyPEM)
 	k.files.scan(k.registry.Current())
 	for _, bench := range []struct{ name, serverName string }{
 		{"exact", "t5000.example"}, {"wildcard", "any.t5000.example"}, {"file", "t1.example"}, {"refused", "evil.example"},

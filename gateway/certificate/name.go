@@ -38,25 +38,39 @@ func canonical(scratch []byte, serverName string) ([]byte, bool) {
 	return host, err == nil && len(port) == 0
 }
 
-// wildcardOf reports whether a tenant has a host only through a wildcard domain, and returns that wildcard's key.
-func wildcardOf(t *tenant.Tenant, host []byte) (key []byte, ok bool) {
+// coveringWildcard returns the key of the tenant's wildcard domain that covers a host, or nil. only says that the host is listed through
+// it alone, so that it has no certificate of its own.
+func coveringWildcard(t *tenant.Tenant, host []byte) (key []byte, only bool) {
 	if t == nil {
 		return nil, false
 	}
+	if host[0] == '*' { // unknown_host's first domain
+		return host[1:], true
+	}
+	parent, _ := parentKey(host)
+	only = true
 	for _, domain := range t.Domains {
-		if domain == string(host) {
-			if host[0] == '*' { // unknown_host's first domain
-				return host[1:], true
-			}
-			return nil, false
+		switch {
+		case domain == string(host):
+			only = false
+		case domain[0] == '*' && domain[1:] == string(parent):
+			key = parent
 		}
 	}
-	return parentKey(host)
+	return key, only && key != nil
 }
 
 // key is under what a domain's certificate is kept: the name itself, and ".example.com" for "*.example.com", so that a handshake finds
 // a wildcard by a part of the host's own bytes.
 func key(domain string) string { return strings.TrimPrefix(domain, "*") }
+
+// domainOf is the reverse of key.
+func domainOf(key []byte) string {
+	if len(key) > 0 && key[0] == '.' {
+		return "*" + string(key)
+	}
+	return string(key)
+}
 
 // parentKey is the key of the wildcard that would cover a host.
 func parentKey(host []byte) ([]byte, bool) {

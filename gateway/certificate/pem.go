@@ -16,9 +16,10 @@ import (
 // maxChain bounds a chain; real ones have two to four certificates.
 const maxChain = 10
 
-// pemPair is the content of a certificate file and a key file for one host. The names are for the sentences about them.
+// pemPair is the content of a certificate file and a key file for one host, or for some of several. The names are for the sentences about
+// them.
 type pemPair struct {
-	host               string
+	hosts              []string
 	chainFile, keyFile string
 	chainPEM, keyPEM   []byte
 }
@@ -105,8 +106,8 @@ func (p pemPair) checkMatch(chain []*x509.Certificate, key crypto.Signer) error 
 }
 
 func (p pemPair) checkLeaf(leaf *x509.Certificate, now time.Time) error {
-	if !covers(leaf, p.host) {
-		return fmt.Errorf("%q is for %s and not for %q: get a certificate with that name, or move the files to the folder of a host that it names", p.chainFile, namesOf(leaf), p.host)
+	if !slices.ContainsFunc(p.hosts, func(host string) bool { return covers(leaf, host) }) {
+		return p.foreign(leaf)
 	}
 	if now.After(leaf.NotAfter) {
 		return fmt.Errorf("%q expired on %s: put in a renewed certificate and its key", p.chainFile, leaf.NotAfter.Format(time.DateOnly))
@@ -119,6 +120,13 @@ func (p pemPair) checkLeaf(leaf *x509.Certificate, now time.Time) error {
 		return fmt.Errorf("%q is not for servers: get a certificate with the extended key usage serverAuth", p.chainFile)
 	}
 	return nil
+}
+
+func (p pemPair) foreign(leaf *x509.Certificate) error {
+	if len(p.hosts) == 1 {
+		return fmt.Errorf("%q is for %s and not for %q: get a certificate with that name, or move the files to the folder of a host that it names", p.chainFile, namesOf(leaf), p.hosts[0])
+	}
+	return fmt.Errorf("%q is for %s and for no domain of the tenant: get a certificate with one of its domains, or correct certificate.files", p.chainFile, namesOf(leaf))
 }
 
 func (p pemPair) checkOrder(chain []*x509.Certificate) error {

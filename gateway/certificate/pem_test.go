@@ -19,7 +19,7 @@ func TestPEMPair(t *testing.T) {
 	chainPEM, keyPEM := middle.pair(names, nil, middle.cert)
 
 	judge := func(host string, chainPEM, keyPEM []byte) error {
-		pair := pemPair{host: host, chainFile: "fullchain.pem", keyFile: "privkey.pem", chainPEM: chainPEM, keyPEM: keyPEM}
+		pair := pemPair{hosts: []string{host}, chainFile: "fullchain.pem", keyFile: "privkey.pem", chainPEM: chainPEM, keyPEM: keyPEM}
 		_, err := pair.certificate(time.Now())
 		return err
 	}
@@ -127,7 +127,7 @@ func FuzzPEMPair(f *testing.F) {
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"), []byte("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"))
 	f.Add([]byte(nil), []byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"))
 	f.Fuzz(func(t *testing.T, chainPEM, keyPEM []byte) {
-		pair := pemPair{host: "ensotek.example", chainFile: "fullchain.pem", keyFile: "privkey.pem", chainPEM: chainPEM, keyPEM: keyPEM}
+		pair := pemPair{hosts: []string{"ensotek.example"}, chainFile: "fullchain.pem", keyFile: "privkey.pem", chainPEM: chainPEM, keyPEM: keyPEM}
 		got, err := pair.certificate(time.Now())
 		if err != nil {
 			for line := range strings.Lines(string(keyPEM)) {

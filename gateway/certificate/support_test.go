@@ -44,11 +44,17 @@ func newKeeper(t testing.TB, d *tenant.Directory) *Keeper {
 func newKeeperIn(t testing.TB, d *tenant.Directory, folder string) (*Keeper, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	k, err := New(Config{Registry: tenant.NewRegistry(d), Folder: folder, Logger: zap.New(core)})
+	k, err := New(Config{Registry: tenant.NewRegistry(d), Settings: local(folder), Logger: zap.New(core)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { closeWith(k.storage, nil) })
 	return k, logs
+}
+
+// local are the settings of a gateway whose only issuer is the local authority.
+func local(folder string) tenant.Certificates {
+	return tenant.Certificates{Issuer: tenant.IssuerInternal, Folder: folder, StorageFolder: folder}
 }
 
 // serve ends TLS with k on loopback and says the server name back to whoever connects.

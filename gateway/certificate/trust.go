@@ -6,18 +6,19 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 
-	"github.com/caddyserver/certmagic"
 	"github.com/smallstep/truststore"
 	"go.uber.org/zap"
+
+	"metahub/tenant"
 )
 
-// Trust puts the root of the local authority in folder into this machine's trust stores, the system's and, where certutil is there,
-// those of Chromium and Firefox. It makes the root when there is none yet. Its error says what to run instead.
-func Trust(folder string) error {
-	authority, err := openAuthority(&certmagic.FileStorage{Path: folder}, zap.NewNop())
+// Trust puts the root of the local authority into this machine's trust stores, the system's and, where certutil is there, those of
+// Chromium and Firefox. It makes the root when there is none yet. Its error says what to run instead.
+func Trust(settings tenant.Certificates) error {
+	folder := settings.Folder
+	authority, err := loadAuthority(settings)
 	if err != nil {
 		return err
 	}
@@ -30,9 +31,22 @@ func Trust(folder string) error {
 	return nil
 }
 
+// loadAuthority opens the authority, with its root where clients are told to find it.
+func loadAuthority(settings tenant.Certificates) (*authority, error) {
+	shared, _, err := openStorage(settings, zap.NewNop())
+	if err != nil {
+		return nil, err
+	}
+	authority, err := openAuthority(shared, zap.NewNop())
+	if err == nil {
+		err = authority.publishRoot(settings)
+	}
+	return authority, closeWith(shared, err)
+}
+
 // Untrust takes the root of the local authority in folder out of this machine's trust stores. The root itself stays in its folder.
 func Untrust(folder string) error {
-	path := filepath.Join(folder, filepath.FromSlash(rootCertKey))
+	path := rootPath(folder)
 	root, err := truststore.ReadCertificate(path)
 	if err != nil {
 		return fmt.Errorf("there is no local authority at %q to take back: %w", path, err)
@@ -74,7 +88,7 @@ func browserStores() []truststore.Option {
 
 // explainTrust adds what an administrator can do by hand.
 func explainTrust(command, folder string, cause error) error {
-	path := filepath.Join(folder, filepath.FromSlash(rootCertKey))
+	path := rootPath(folder)
 	var failed *truststore.CmdError
 	if errors.As(cause, &failed) && len(failed.Out()) > 0 {
 		cause = fmt.Errorf("%w: %s", cause, failed.Out())

@@ -32,7 +32,7 @@ func useTrustStore(t *testing.T, command ...string) (folder string) {
 func TestTrustAndUntrust(t *testing.T) {
 	store := useTrustStore(t, "true")
 	certs := t.TempDir()
-	if err := Trust(certs); err != nil {
+	if err := Trust(local(certs)); err != nil {
 		t.Fatal(err)
 	}
 	files, _ := filepath.Glob(filepath.Join(store, "*.crt"))
@@ -43,7 +43,7 @@ func TestTrustAndUntrust(t *testing.T) {
 	if err != nil || !installed.Equal(mustOpen(t, certs).root) {
 		t.Errorf("what was installed is not the root: %v", err)
 	}
-	if err := Trust(certs); err != nil {
+	if err := Trust(local(certs)); err != nil {
 		t.Errorf("a second time: %v", err)
 	}
 
@@ -61,7 +61,7 @@ func TestTrustAndUntrust(t *testing.T) {
 func TestTrustSaysWhatToRun(t *testing.T) {
 	useTrustStore(t, "false")
 	certs := t.TempDir()
-	err := Trust(certs)
+	err := Trust(local(certs))
 	if err == nil || !strings.Contains(err.Error(), "sudo metahub trust") || !strings.Contains(err.Error(), filepath.Join(certs, rootCertKey)) {
 		t.Errorf("the error is %v", err)
 	}
@@ -72,7 +72,7 @@ func TestTrustSaysWhatToRun(t *testing.T) {
 
 func TestTrustWithoutASystemStore(t *testing.T) {
 	useTrustStore(t)
-	err := Trust(t.TempDir())
+	err := Trust(local(t.TempDir()))
 	if !errors.Is(err, truststore.ErrNotSupported) || !strings.Contains(err.Error(), "--cacert") {
 		t.Errorf("the error is %v", err)
 	}

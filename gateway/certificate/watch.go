@@ -21,19 +21,6 @@ const (
 	pollShare = 100
 )
 
-// Start begins to watch the PEM files. New has read them once already.
-func (k *Keeper) Start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	k.stopWatch = cancel
-	k.watching.Go(func() { k.watch(ctx, newWatches(k.logger)) })
-}
-
-// Stop ends the watching and waits for it. Handshakes go on being answered.
-func (k *Keeper) Stop() {
-	k.stopWatch()
-	k.watching.Wait()
-}
-
 func (k *Keeper) watch(ctx context.Context, watches *watches) {
 	defer watches.close()
 	poll := time.NewTimer(0)

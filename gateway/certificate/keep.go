@@ -1,0 +1,96 @@
+package certificate
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"metahub/gateway/certificate/orders"
+	"metahub/gateway/certificate/record"
+	"metahub/gateway/certificate/shelf"
+	"metahub/gateway/certificate/storage"
+)
+
+// changing lets only one at a time change what the shelf has of a domain. Handshakes know nothing of it.
+type changing [64]sync.Mutex
+
+func (c *changing) lock(domain string) (unlock func()) {
+	hash := fnv.New32a()
+	hash.Write([]byte(domain))
+	mu := &c[hash.Sum32()%uint32(len(c))]
+	mu.Lock()
+	return mu.Unlock
+}
+
+// stored finds what another gateway has obtained, or an administrator has adopted, since the job was made.
+func (s *supply) stored(ctx context.Context, job orders.Job) (orders.Have, bool) {
+	info, err := s.load(ctx, job.Domain)
+	if err != nil || !s.clock.Now().Before(info.NotAfter) {
+		return orders.Have{}, false
+	}
+	if job.Have != nil && !info.NotBefore.After(job.Have.NotBefore) {
+		return orders.Have{}, false // the very one that is to be renewed
+	}
+	return s.have(job.Domain, info), true
+}
+
+// load brings the shelf up to date with the storage.
+func (s *supply) load(ctx context.Context, domain string) (shelf.Info, error) {
+	defer s.changing.lock(domain)()
+	text, err := s.storage.Load(ctx, record.StorageKey(domain))
+	if err != nil {
+		return shelf.Info{}, err
+	}
+	return s.shelf.Put(domain, text)
+}
+
+// keep puts a certificate on the shelf and into the storage.
+func (s *supply) keep(ctx context.Context, lock, domain string, text []byte) (shelf.Info, error) {
+	info, stored, err := s.putAndStore(ctx, lock, domain, text)
+	if err == nil && !stored {
+		s.storeLater(ctx, lock, domain, text)
+	}
+	return info, err
+}
+
+// putAndStore is one step for those who bring the shelf up to date from the storage: they see both or neither.
+func (s *supply) putAndStore(ctx context.Context, lock, domain string, text []byte) (info shelf.Info, stored bool, err error) {
+	defer s.changing.lock(domain)()
+	if info, err = s.shelf.Put(domain, text); err != nil {
+		return info, false, err
+	}
+	return info, s.store(ctx, lock, domain, text), nil
+}
+
+// store reports whether there is no more to be done.
+func (s *supply) store(ctx context.Context, lock, domain string, text []byte) (done bool) {
+	err := s.storage.StoreLocked(ctx, lock, record.StorageKey(domain), text)
+	if err == nil {
+		return true
+	}
+	if errors.Is(err, storage.ErrLockLost) {
+		s.logger.Info("another gateway took an order over, its certificate is kept", zap.String("domain", domain))
+		return true
+	}
+	s.logger.Error("a certificate was obtained and cannot be stored, it serves until this process ends: make the certificate storage writable",
+		zap.String("domain", domain), zap.Stringer("storage", s.storage), zap.Error(err))
+	return false
+}
+
+// storeLater keeps on trying, since an order was spent: the certificate serves from memory meanwhile.
+func (s *supply) storeLater(ctx context.Context, lock, domain string, text []byte) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(storePause):
+		}
+		if s.store(ctx, lock, domain, text) {
+			return
+		}
+	}
+}
