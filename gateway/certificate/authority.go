@@ -22,6 +22,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"metahub/gateway/certificate/storage"
 	"metahub/tenant"
 )
 
@@ -130,12 +131,15 @@ func loadRoot(ctx context.Context, storage certmagic.Storage) (rootFiles, error)
 }
 
 // load returns the first PEM block of a stored file, or nil when there is none.
-func (r *rootFiles) load(ctx context.Context, storage certmagic.Storage, name string) (*pem.Block, error) {
-	content, err := storage.Load(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) {
+func (r *rootFiles) load(ctx context.Context, s certmagic.Storage, name string) (*pem.Block, error) {
+	content, err := s.Load(ctx, name)
+	switch {
+	case errors.Is(err, storage.ErrTorn):
+		r.torn = append(r.torn, name)
 		return nil, nil
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
 		return nil, fmt.Errorf("the local authority's %q cannot be read: %w", name, err)
 	}
 	block, _ := pem.Decode(content)

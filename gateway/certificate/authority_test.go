@@ -24,7 +24,7 @@ import (
 
 func mustOpen(t testing.TB, folder string) *authority {
 	t.Helper()
-	a, err := openAuthority(&certmagic.FileStorage{Path: folder}, zap.NewNop())
+	a, err := openAuthority(openFolder(t, folder), zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestStartsAtOnceShareOneRoot(t *testing.T) {
 	var starts sync.WaitGroup
 	for i := range roots {
 		starts.Go(func() {
-			a, err := openAuthority(&certmagic.FileStorage{Path: folder}, zap.NewNop())
+			a, err := openAuthority(openFolder(t, folder), zap.NewNop())
 			if err != nil {
 				t.Error(err)
 				return
@@ -98,7 +98,7 @@ func TestDamagedRoot(t *testing.T) {
 			}
 		}
 		core, logs := observer.New(zapcore.ErrorLevel)
-		after, err = openAuthority(&certmagic.FileStorage{Path: folder}, zap.New(core))
+		after, err = openAuthority(openFolder(t, folder), zap.New(core))
 		return before, after, logs.Len(), err
 	}
 	f := func(damage map[string]func(string) error, sameTrust bool, sentences int) {
@@ -153,7 +153,7 @@ func TestRootThatCannotSignIsRefused(t *testing.T) {
 		folder := t.TempDir()
 		write(t, filepath.Join(folder, rootCertKey), encodeChain(root))
 		write(t, filepath.Join(folder, rootKeyKey), encodeKey(t, kit.key))
-		_, err := openAuthority(&certmagic.FileStorage{Path: folder}, zap.NewNop())
+		_, err := openAuthority(openFolder(t, folder), zap.NewNop())
 		if err == nil || !strings.Contains(err.Error(), sentence) {
 			t.Errorf("the error is %v, want %q in it", err, sentence)
 		}
@@ -169,7 +169,7 @@ func TestRootThatCannotSignIsRefused(t *testing.T) {
 // A start waits for a lock that another process holds, but not for ever.
 func TestHeldLockEndsTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, err := openAuthority(lockedStorage{&certmagic.FileStorage{Path: t.TempDir()}}, zap.NewNop())
+		_, err := openAuthority(lockedStorage{openFolder(t, t.TempDir())}, zap.NewNop())
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "locks") {
 			t.Errorf("the error is %v", err)
 		}

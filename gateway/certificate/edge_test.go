@@ -104,7 +104,6 @@ type edgeOptions struct {
 	change  func(*tenant.Certificates)
 	clock   orders.Clock
 	tenants []*tenant.Tenant
-	noHTTP  bool
 }
 
 func (o edgeOptions) settings(folder string, ca *acmetest.CA, p *ports) tenant.Certificates {

@@ -25,7 +25,7 @@ func openStorage(settings tenant.Certificates, logger *zap.Logger) (shared, loca
 	var key []byte
 	if !settings.StorageKey.IsZero() {
 		if key, err = storage.ParseKey(settings.StorageKey.Reveal()); err != nil {
-			return nil, nil, fmt.Errorf("gateway.certificates.storage_key %w", err)
+			return nil, nil, fmt.Errorf("gateway.certificates.storage_key: %w", err)
 		}
 	}
 	folder := settings.Folder

@@ -27,12 +27,14 @@ type unread struct {
 	domains map[string]bool
 }
 
-func (u *unread) set(domains []string) {
+func (u *unread) set(lists ...[]string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.domains = make(map[string]bool, len(domains))
-	for _, domain := range domains {
-		u.domains[domain] = true
+	u.domains = map[string]bool{}
+	for _, domains := range lists {
+		for _, domain := range domains {
+			u.domains[domain] = true
+		}
 	}
 }
 
@@ -75,14 +77,23 @@ func (k *Keeper) findStored() {
 	} else {
 		k.mark = mark
 	}
-	here, err := k.local.List(ctx, record.Folder, false)
+	shared := domainsOf(keys)
+	local := k.findLocal(ctx, shared)
+	k.shelf.Expect(local...)
+	k.unread.set(shared, local)
+	k.fetch(missingFrom(shared, local))
+}
+
+// findLocal lists the certificates on this machine.
+func (k *Keeper) findLocal(ctx context.Context, shared []string) []string {
+	if k.storage == k.local {
+		return shared
+	}
+	keys, err := k.local.List(ctx, record.Folder, false)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.logger.Warn("the certificates on this machine cannot be listed", zap.Error(err))
 	}
-	local := domainsOf(here)
-	k.shelf.Expect(local...)
-	k.unread.set(append(local, domainsOf(keys)...))
-	k.fetch(missingFrom(domainsOf(keys), local))
+	return domainsOf(keys)
 }
 
 func domainsOf(keys []string) []string {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"metahub/gateway/certificate/storage"
 	"metahub/tenant"
 )
 
@@ -50,6 +51,17 @@ func newKeeperIn(t testing.TB, d *tenant.Directory, folder string) (*Keeper, *ob
 	}
 	t.Cleanup(func() { closeWith(k.storage, nil) })
 	return k, logs
+}
+
+// openFolder opens a folder as the Keeper does.
+func openFolder(t testing.TB, path string) storage.Storage {
+	t.Helper()
+	s, err := storage.OpenFolder(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeWith(s, nil) })
+	return s
 }
 
 // local are the settings of a gateway whose only issuer is the local authority.
