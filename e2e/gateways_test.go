@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -137,6 +138,8 @@ func TestTwoGatewaysOnOneStorage(t *testing.T) {
 		t.Errorf("%d orders for %d domains", n, len(sites))
 	}
 
+	resumeAtTheOther(t, ca, first, second)
+
 	ca.Intercept(func(http.ResponseWriter, *http.Request) bool {
 		<-time.After(500 * time.Millisecond)
 		return false
@@ -160,6 +163,26 @@ func TestTwoGatewaysOnOneStorage(t *testing.T) {
 	// the killed one comes back and serves from its own copy at once, whatever its storage does
 	first.run()
 	first.awaitCertificate(ca, 10*time.Second, "late.example.net")
+}
+
+// resumeAtTheOther opens a session at one gateway and resumes it at the other, as a visitor behind a load balancer does.
+func resumeAtTheOther(t *testing.T, ca *acmetest.CA, first, second *process) {
+	t.Helper()
+	config := &tls.Config{RootCAs: ca.Roots(), ServerName: "site-0.example.net", ClientSessionCache: tls.NewLRUClientSessionCache(1), NextProtos: []string{"http/1.1"}}
+	for i, p := range []*process{first, second} {
+		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", p.https, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: site-0.example.net\r\nConnection: close\r\n\r\n")
+		if _, err := io.ReadAll(conn); err != nil { // by then the ticket has come
+			t.Error(err)
+		}
+		if resumed := conn.ConnectionState().DidResume; resumed != (i == 1) {
+			t.Errorf("gateway %d: resumed is %v", i+1, resumed)
+		}
+		conn.Close()
+	}
 }
 
 // A gateway whose MongoDB is not there at the start serves what it has a copy of.

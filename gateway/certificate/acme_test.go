@@ -146,7 +146,10 @@ func TestFallbackIssuer(t *testing.T) {
 	e.run(t.TempDir(), o)
 	t.Cleanup(func() { e.Stop() })
 
-	first.Intercept(func(w http.ResponseWriter, r *http.Request) bool { http.Error(w, "down", http.StatusServiceUnavailable); return true })
+	first.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		http.Error(w, "down", http.StatusServiceUnavailable)
+		return true
+	})
 	e.publish(site("a", "a.de"))
 	if got := e.awaitState("a.de", orders.Active); got.Issuer != second.Directory() {
 		t.Fatalf("with the first CA down the issuer is %q", got.Issuer)
