@@ -57,6 +57,14 @@ type CertificateSummary struct {
 	Bytes             int
 }
 
+// Ordered is how many hosts are ordered for.
+func (s CertificateSummary) Ordered() (n int) {
+	for _, hosts := range s.States {
+		n += hosts
+	}
+	return n
+}
+
 // certs lists certificates as JSON.
 func (s *Server) certs(w http.ResponseWriter, r *http.Request) {
 	list, err := s.config.Certificates.List(r.URL.Query().Get("state"))
