@@ -87,7 +87,7 @@ func TestMongoThatHangs(t *testing.T) {
 	})
 	begun := time.Now()
 	_, err = OpenMongo(t.Context(), "mongodb://"+listener.Addr().String(), false, nil)
-	if took := time.Since(begun); err == nil || took > 2*callTimeout {
+	if took := time.Since(begun); err == nil || took > 3*callTimeout { // the driver may wait for its monitor's connection once more
 		t.Errorf("%v after %v", err, took)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
