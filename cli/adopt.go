@@ -20,7 +20,7 @@ func newCertsAdopt(s *settings) *cobra.Command {
 		Short: "Take over certificates that another program has obtained",
 		Long: `Adopt copies certificates and their keys into MetaHub's storage, while a server runs or not: from certbot (/etc/letsencrypt
 or its live folder), acme.sh (~/.acme.sh), Caddy's data folder, Traefik's acme.json, lego, and PEM files in folders. It changes nothing at
-its source. A running server serves them within seconds and renews them when they are due, spread out. It says what it took, and why it
+its source. Run it as the user that MetaHub runs as, who must be able to read what it writes. A running server serves them within seconds and renews them when they are due, spread out. It says what it took, and why it
 could not read what it left.`,
 		Example: `  metahub certs adopt /etc/letsencrypt
   metahub certs adopt ~/.acme.sh /etc/nginx/ssl

@@ -10,6 +10,7 @@ import (
 
 	"metahub/gateway/certificate/orders"
 	"metahub/gateway/certificate/record"
+	"metahub/gateway/certificate/storage"
 	"metahub/tenant"
 )
 
@@ -20,6 +21,8 @@ const (
 	storagePause = 2 * time.Second
 	// wantedPause is how often the wanted domains are gone through although nothing has changed: files may be about to expire.
 	wantedPause = time.Hour
+	// changesTimeout bounds a question for them; a storage with 100,000 takes a second to answer the first.
+	changesTimeout = 30 * time.Second
 	// sweepPause is how often what killed gateways left of their challenges is removed.
 	sweepPause = 24 * time.Hour
 )
@@ -100,9 +103,7 @@ func (f *follower) wakeChanged(before *tenant.Directory) {
 func (f *follower) watchStorage(ctx context.Context) {
 	k := f.keeper
 	defer k.rescue("following the certificate storage")
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
-	keys, mark, err := k.storage.Changes(ctx, record.Folder, k.mark)
+	keys, mark, err := f.changes(ctx)
 	if err != nil {
 		if !f.failing && ctx.Err() == nil {
 			k.logger.Warn("the certificate storage does not answer, certificates in use go on", zap.Stringer("storage", k.storage), zap.Error(err))
@@ -114,9 +115,13 @@ func (f *follower) watchStorage(ctx context.Context) {
 		k.logger.Info("the certificate storage answers again", zap.Stringer("storage", k.storage))
 	}
 	f.failing, k.mark = false, mark
-	for _, domain := range domainsOf(keys) {
-		k.take(ctx, domain)
-	}
+	k.fetch(ctx, append(k.untaken.takeAll(), domainsOf(keys)...))
+}
+
+func (f *follower) changes(ctx context.Context) ([]string, storage.Mark, error) {
+	ctx, cancel := context.WithTimeout(ctx, changesTimeout)
+	defer cancel()
+	return f.keeper.storage.Changes(ctx, record.Folder, f.keeper.mark)
 }
 
 // sweep removes leftovers of challenges.
@@ -147,7 +152,7 @@ func (f *follower) front(domain string) {
 // repair orders the certificate anew of which the file is damaged.
 func (f *follower) repair(domain string) {
 	k := f.keeper
-	k.unread.read(domain)
+	k.unread.remove(domain)
 	f.renewList()
 	if _, ok := k.shelf.Info(domain); ok {
 		if err := k.queue.Renew(domain); err != nil && !errors.Is(err, orders.ErrUnknownDomain) {

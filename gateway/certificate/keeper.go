@@ -61,13 +61,19 @@ type Keeper struct {
 	queue      *orders.Queue
 	tickets    *tls.Config // holds the session ticket keys, whichever copy of TLSConfig a listener uses
 	rotation   *tickets.Rotation
-	unread     unread
+	unread     domainSet   // whose certificates are in the storage and have not been read since the start
+	untaken    domainSet   // whose certificates could not be read when they should
 	asked      chan string // hosts that were shown a leaf of the local authority in place of their own certificate
 	torn       chan string // domains whose file turned out to be damaged
 	mark       storage.Mark
 
 	refused  atomic.Uint64
 	stopgaps atomic.Uint64
+	expiry   struct { // of the ordered certificates, for Summary
+		mu    sync.Mutex
+		known time.Time
+		first time.Time
+	}
 
 	background sync.WaitGroup
 	stop       context.CancelFunc

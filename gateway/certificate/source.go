@@ -150,19 +150,21 @@ func (s *sources) named(name string) (*source, error) {
 
 func (s *sources) config(name string) issuer.Config {
 	c := issuer.Config{
-		Name: name, Email: s.settings.Email, Profile: s.settings.Profile,
+		Name: name, Email: s.settings.Email,
 		Storage: s.storage, Challenges: s.challenges, Resolver: s.settings.Resolver, Logger: s.logger,
 	}
 	for _, challenge := range s.settings.Challenges {
 		c.HTTP01 = c.HTTP01 || challenge == tenant.ChallengeHTTP01
 		c.TLSALPN01 = c.TLSALPN01 || challenge == tenant.ChallengeTLSALPN01
 	}
-	eab := s.settings.EAB
-	if name == s.settings.Fallback {
+	var eab tenant.EAB // that of another CA would be refused, and so would its profile
+	switch name {
+	case s.settings.Issuer:
+		eab, c.Profile = s.settings.EAB, s.settings.Profile
+	case s.settings.Fallback:
 		eab = s.settings.FallbackEAB
-		c.Profile = "" // a profile is the first CA's own word
 	}
-	if eab.KeyID != "" {
+	if !eab.IsZero() {
 		c.EAB = &issuer.EAB{KeyID: eab.KeyID, HMACKey: eab.HMACKey.Reveal()}
 	}
 	switch {

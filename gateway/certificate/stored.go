@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,34 +22,42 @@ const (
 	loadsAtOnce = 16
 )
 
-// unread are the domains whose certificates are in the storage and have not been read since the start.
-type unread struct {
+// domainSet is a set of domains. Its methods may be called at once.
+type domainSet struct {
 	mu      sync.Mutex
 	domains map[string]bool
 }
 
-func (u *unread) set(lists ...[]string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.domains = map[string]bool{}
-	for _, domains := range lists {
-		for _, domain := range domains {
-			u.domains[domain] = true
-		}
+func (s *domainSet) add(domains ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.domains == nil {
+		s.domains = make(map[string]bool, len(domains))
+	}
+	for _, domain := range domains {
+		s.domains[domain] = true
 	}
 }
 
-// read notes that a domain's certificate is known now, or known to be damaged.
-func (u *unread) read(domain string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.domains, domain)
+func (s *domainSet) remove(domain string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.domains, domain)
 }
 
-func (u *unread) copy() map[string]bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return maps.Clone(u.domains)
+func (s *domainSet) copy() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.domains)
+}
+
+// takeAll empties the set.
+func (s *domainSet) takeAll() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := slices.Collect(maps.Keys(s.domains))
+	s.domains = nil
+	return all
 }
 
 // loadLocal is what handshakes read a certificate with.
@@ -80,8 +89,9 @@ func (k *Keeper) findStored() {
 	shared := domainsOf(keys)
 	local := k.findLocal(ctx, shared)
 	k.shelf.Expect(local...)
-	k.unread.set(shared, local)
-	k.fetch(missingFrom(shared, local))
+	k.unread.add(shared...)
+	k.unread.add(local...)
+	k.fetch(context.Background(), missingFrom(shared, local))
 }
 
 // findLocal lists the certificates on this machine.
@@ -121,14 +131,18 @@ func missingFrom(all, some []string) []string {
 	return missing
 }
 
-// fetch reads certificates from a storage on the network, several at a time.
-func (k *Keeper) fetch(domains []string) {
-	var readers sync.WaitGroup
+// fetch reads certificates from the storage, several at a time where it is on the network.
+func (k *Keeper) fetch(ctx context.Context, domains []string) {
+	readers := 1
+	if k.storage != k.local {
+		readers = loadsAtOnce
+	}
+	var reading sync.WaitGroup
 	next := make(chan string)
-	for range min(loadsAtOnce, len(domains)) {
-		readers.Go(func() {
+	for range min(readers, len(domains)) {
+		reading.Go(func() {
 			for domain := range next {
-				k.take(context.Background(), domain)
+				k.take(ctx, domain)
 			}
 		})
 	}
@@ -136,10 +150,10 @@ func (k *Keeper) fetch(domains []string) {
 		next <- domain
 	}
 	close(next)
-	readers.Wait()
+	reading.Wait()
 }
 
-// take puts a domain's certificate from the storage on the shelf, and tells the queue.
+// take puts a domain's certificate from the storage on the shelf, and tells the queue. What cannot be read stays to be taken.
 func (k *Keeper) take(ctx context.Context, domain string) {
 	defer k.rescue("reading a certificate")
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
@@ -147,14 +161,15 @@ func (k *Keeper) take(ctx context.Context, domain string) {
 	info, err := k.supply.load(ctx, domain)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // removed, or empty: what is in memory serves on
-		k.unread.read(domain)
+		k.unread.remove(domain)
 	case errors.Is(err, record.ErrTorn):
-		k.unread.read(domain)
+		k.unread.remove(domain)
 		k.noteTorn(domain)
 	case err != nil:
-		k.logger.Warn("a certificate cannot be read from the storage", zap.String("domain", domain), zap.Stringer("storage", k.storage), zap.Error(err))
+		k.untaken.add(domain)
+		k.logger.Debug("a certificate cannot be read from the storage yet", zap.String("domain", domain), zap.Stringer("storage", k.storage), zap.Error(err))
 	default:
-		k.unread.read(domain)
+		k.unread.remove(domain)
 		k.queue.Observe(domain, k.supply.have(domain, info))
 	}
 }
@@ -162,13 +177,8 @@ func (k *Keeper) take(ctx context.Context, domain string) {
 // warmUp reads what findStored has found, listed domains first come first, so that renewals can be planned. Handshakes do not wait for it.
 func (k *Keeper) warmUp(ctx context.Context) {
 	began := time.Now()
-	pending := k.unread.copy()
-	for domain := range pending {
-		if ctx.Err() != nil {
-			return
-		}
-		k.take(ctx, domain)
-	}
+	pending := slices.Collect(maps.Keys(k.unread.copy()))
+	k.fetch(ctx, pending)
 	if len(pending) > 0 {
 		k.logger.Info("read the certificates in the storage", zap.Int("certificates", len(pending)), zap.Duration("took", time.Since(began)))
 	}
