@@ -148,6 +148,7 @@ func (s *server) startGateway(registry *tenant.Registry) error {
 	}
 	s.parts = append(s.parts, part{name: "gateway", drains: true, stop: s.gateway.Shutdown})
 	s.keeper.StartOrders() // a CA that looks finds the ports answered
+	s.started("orders", func(context.Context) error { s.keeper.StopOrders(); return nil })
 	return nil
 }
 

@@ -39,7 +39,7 @@ type Certificates struct {
 	StorageURI Secret
 	// StorageKey encrypts private keys in the storage: 32 bytes as base64 or hexadecimal digits. Zero leaves them in the clear.
 	StorageKey Secret
-	// CARoot is the absolute path of a PEM file that is trusted for the HTTPS of ACME directories given as URLs; empty means the system's.
+	// CARoot is the absolute path of a PEM file that is trusted, besides the system's roots, for the HTTPS of ACME directories given as URLs.
 	CARoot string
 	// Email is told to the authority with the account; may be empty.
 	Email string

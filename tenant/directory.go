@@ -60,6 +60,14 @@ func (d *Directory) Lookup(host []byte) (*Tenant, bool) {
 	if t, ok := d.exact.get(host); ok {
 		return t, true
 	}
+	return d.LookupWildcard(host)
+}
+
+// LookupExact is Lookup for hosts that a tenant lists as they are.
+func (d *Directory) LookupExact(host []byte) (*Tenant, bool) { return d.exact.get(host) }
+
+// LookupWildcard returns the tenant that lists the wildcard which covers a host, also where another lists the host itself.
+func (d *Directory) LookupWildcard(host []byte) (*Tenant, bool) {
 	dot := bytes.IndexByte(host, '.')
 	if dot <= 0 {
 		return nil, false

@@ -36,7 +36,7 @@ const (
 	leafLife  = 7 * 24 * time.Hour
 	// clockSkew is how far a client's clock may lag behind ours.
 	clockSkew = time.Hour
-	// rootPatience is how long a start waits for another process that makes the root; a lock left by a killed one is stale after 10 s.
+	// rootPatience is how long a start waits for another process that makes the root; a lock left by a killed one is stale after 16 s.
 	rootPatience = 30 * time.Second
 )
 
@@ -265,7 +265,10 @@ func (a *authority) publishRoot(settings tenant.Certificates) error {
 	}
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
 	if err == nil {
-		err = os.WriteFile(path, text, 0o644)
+		err = os.WriteFile(path+".new", text, 0o644)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
 	}
 	if err != nil {
 		return fmt.Errorf("the local authority's certificate cannot be written to %q: make the folder writable for this user: %w", path, err)

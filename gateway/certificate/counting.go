@@ -12,6 +12,7 @@ import (
 
 	"metahub/gateway/certificate/issuer"
 	"metahub/gateway/certificate/orders"
+	"metahub/tenant"
 )
 
 // begunKey is where it is noted that an order was begun. Whoever holds the domain's lock and finds such a note follows a process that was
@@ -59,7 +60,7 @@ func (s *supply) full(r orders.Request) *orders.Later {
 	if r.ARI || wait <= 0 {
 		return nil
 	}
-	return &orders.Later{Until: s.clock.Now().Add(wait), All: true, Reason: "the orders that " + r.Issuer + " takes from one account are used up for now"}
+	return &orders.Later{Until: s.clock.Now().Add(wait), All: s.sources.isOnly(), Reason: "the orders that " + r.Issuer + " takes from one account are used up for now"}
 }
 
 // inWindow reports whether the CA wants the certificate renewed now. Only then does the order count against no limit.
@@ -83,10 +84,7 @@ func (s *supply) account(ctx context.Context, request orders.Request, cause erro
 	var err error
 	switch fault.Kind {
 	case issuer.Rejected:
-		err = s.limits.Failed(ctx, request.Issuer, request.Domain)
-		if len(s.settings.Challenges) > 1 { // it was tried twice, by one challenge and by the other
-			err = errors.Join(err, s.countAgain(ctx, request))
-		}
+		err = s.rejected(ctx, request, fault.Orders)
 	case issuer.RateLimited:
 		cause, err = s.limited(ctx, request, fault)
 	case issuer.Unavailable, issuer.Local: // it may have come about
@@ -100,13 +98,29 @@ func (s *supply) account(ctx context.Context, request orders.Request, cause erro
 	return cause
 }
 
-// countAgain counts a second order that failed.
-func (s *supply) countAgain(ctx context.Context, request orders.Request) error {
-	later, err := s.limits.Reserve(ctx, request)
-	if err != nil || later != nil {
-		return err
+// rejected counts the orders that a rejection took: none where it did not come to that, two where one way was tried after the other.
+func (s *supply) rejected(ctx context.Context, request orders.Request, spent int) error {
+	if spent == 0 {
+		return s.limits.NotIssued(ctx, request)
 	}
-	return s.limits.Failed(ctx, request.Issuer, request.Domain)
+	err := s.limits.Failed(ctx, request.Issuer, request.Domain)
+	for range spent - 1 {
+		later, again := s.limits.Reserve(ctx, request)
+		if again == nil && later == nil {
+			again = s.limits.Failed(ctx, request.Issuer, request.Domain)
+		}
+		err = errors.Join(err, again)
+	}
+	return err
+}
+
+// pace is orders.Config.Pace: how long until n more orders may have begun at the first CA.
+func (s *supply) pace(n int) time.Duration {
+	source, err := s.sources.named(s.settings.Issuer)
+	if s.settings.Issuer == tenant.IssuerInternal || err != nil {
+		return 0
+	}
+	return s.limits.Wait(source.Name(), source.rules, n)
 }
 
 // usualWait is how long a CA that says "too many" is left alone when it does not say for how long.
@@ -119,12 +133,13 @@ func (s *supply) limited(ctx context.Context, request orders.Request, fault *iss
 	if wait <= 0 {
 		wait = usualWait
 	}
-	later := &orders.Later{Until: s.clock.Now().Add(wait), Reason: fault.Message, All: !isAbout(request.Domain, fault.Message)}
+	later := &orders.Later{Until: s.clock.Now().Add(wait), Reason: fault.Message, All: s.sources.isOnly()}
 	err = s.limits.Refund(ctx, request)
-	if later.All {
-		err = errors.Join(err, s.limits.Hold(ctx, request.Issuer, later.Until))
+	if isAbout(request.Domain, fault.Message) {
+		later.All = false
+		return later, err
 	}
-	return later, err
+	return later, errors.Join(err, s.limits.Hold(ctx, request.Issuer, later.Until))
 }
 
 // isAbout reports whether a CA's "too many" is about one domain and not about the account, going by its words: Let's Encrypt names the

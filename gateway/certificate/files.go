@@ -28,7 +28,7 @@ type pemFolder struct {
 	settle time.Duration
 	logger *zap.Logger
 
-	published atomic.Pointer[map[string]*held] // by key
+	published atomic.Pointer[map[string]publication] // by key
 
 	mu        sync.Mutex             // guards what follows
 	folders   map[string]*hostFolder // by host, or by fileID for a tenant's files
@@ -39,25 +39,37 @@ type pemFolder struct {
 
 func newPEMFolder(path string, logger *zap.Logger) *pemFolder {
 	f := &pemFolder{path: path, settle: settleTime, logger: logger, folders: map[string]*hostFolder{}, said: map[string]bool{}}
-	f.published.Store(&map[string]*held{})
+	f.published.Store(&map[string]publication{})
 	return f
 }
 
-// lookup returns the certificate that files give for a host, its own before a wildcard's, unless it has expired. It does not allocate.
-func (f *pemFolder) lookup(host []byte, now time.Time) *held {
+// publication is a certificate from files, and whose it is.
+type publication struct {
+	*held
+	slug string // of the tenant whose certificate.files it is from; empty for a host's folder, which serves whoever has the host
+}
+
+// lookup returns the certificate that files give for a host of a tenant, its own before a wildcard's, unless it has expired. t is nil
+// for an API host. It does not allocate.
+func (f *pemFolder) lookup(host []byte, t *tenant.Tenant, now time.Time) *held {
 	published := *f.published.Load()
 	if len(published) == 0 {
 		return nil
 	}
-	if own, ok := published[string(host)]; ok && now.Before(own.notAfter) {
-		return own
+	if own, ok := published[string(host)]; ok && own.serves(t, now) {
+		return own.held
 	}
 	if parent, ok := parentKey(host); ok {
-		if own, ok := published[string(parent)]; ok && now.Before(own.notAfter) {
-			return own
+		if own, ok := published[string(parent)]; ok && own.serves(t, now) {
+			return own.held
 		}
 	}
 	return nil
+}
+
+// serves keeps a tenant's wildcard from the hosts below it that are another tenant's.
+func (p publication) serves(t *tenant.Tenant, now time.Time) bool {
+	return now.Before(p.notAfter) && (p.slug == "" || t != nil && t.Slug == p.slug)
 }
 
 // scan brings the published certificates up to date with the files, and says what changed.
@@ -183,25 +195,25 @@ func (f *pemFolder) noticeExpiry(h *hostFolder, now time.Time) {
 }
 
 func (f *pemFolder) publish() {
-	published := make(map[string]*held, len(f.folders))
+	published := make(map[string]publication, len(f.folders))
 	for _, t := range f.owners {
 		f.publishTenant(published, f.folders[fileID(t.Slug)])
 	}
 	for host, h := range f.folders {
 		if h.good != nil && h.slug == "" {
-			published[key(host)] = h.good // before a tenant's files
+			published[key(host)] = publication{held: h.good} // before a tenant's files
 		}
 	}
 	f.published.Store(&published)
 }
 
-func (f *pemFolder) publishTenant(published map[string]*held, h *hostFolder) {
+func (f *pemFolder) publishTenant(published map[string]publication, h *hostFolder) {
 	if h.good == nil {
 		return
 	}
 	for _, domain := range h.hosts {
 		if covers(h.good.certificate.Leaf, domain) {
-			published[key(domain)] = h.good
+			published[key(domain)] = publication{h.good, h.slug}
 		}
 	}
 }
@@ -249,7 +261,7 @@ func (f *pemFolder) fault(host, slug string) string {
 	return ""
 }
 
-// summarize returns how many faults there are, and calls expires with the end of each certificate in use.
+// summarize returns how many faults there are, and calls expires with the end of each certificate.
 func (f *pemFolder) summarize(expires func(time.Time)) (faults int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

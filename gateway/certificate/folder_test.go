@@ -380,16 +380,16 @@ func TestExpiredFileGivesWay(t *testing.T) {
 	logger := zap.NewNop()
 	f := newPEMFolder(t.TempDir(), logger)
 	now := time.Now()
-	published := map[string]*held{
-		"old.shops.example": {notAfter: now.Add(-time.Minute)},
-		".shops.example":    {notAfter: now.Add(time.Minute)},
-		".old.example":      {notAfter: now.Add(-time.Minute)},
+	published := map[string]publication{
+		"old.shops.example": {held: &held{notAfter: now.Add(-time.Minute)}},
+		".shops.example":    {held: &held{notAfter: now.Add(time.Minute)}},
+		".old.example":      {held: &held{notAfter: now.Add(-time.Minute)}},
 	}
 	f.published.Store(&published)
-	if got := f.lookup([]byte("old.shops.example"), now); got != published[".shops.example"] {
+	if got := f.lookup([]byte("old.shops.example"), nil, now); got != published[".shops.example"].held {
 		t.Errorf("an expired certificate did not give way to the wildcard: %+v", got)
 	}
-	if got := f.lookup([]byte("a.old.example"), now); got != nil {
+	if got := f.lookup([]byte("a.old.example"), nil, now); got != nil {
 		t.Errorf("an expired wildcard serves: %+v", got)
 	}
 }

@@ -62,17 +62,18 @@ func (k *Keeper) follow(ctx context.Context) {
 type follower struct {
 	keeper    *Keeper
 	directory *tenant.Directory
-	files     *map[string]*held
+	files     *map[string]publication
 	listed    time.Time
 	noted     map[string]time.Time // stand-ins that the log has mentioned
 	failing   bool                 // the storage does not answer
+	stale     bool                 // the list is to be made anew
 }
 
 // watchRegistry gives the queue a new list when tenants.yaml or the PEM files have changed.
 func (f *follower) watchRegistry() {
 	k := f.keeper
 	defer k.rescue("following tenants.yaml")
-	if k.registry.Current() != f.directory || k.files.published.Load() != f.files || time.Since(f.listed) > wantedPause {
+	if f.stale || k.registry.Current() != f.directory || k.files.published.Load() != f.files || time.Since(f.listed) > wantedPause {
 		f.renewList()
 	}
 }
@@ -81,7 +82,7 @@ func (f *follower) renewList() {
 	k := f.keeper
 	defer k.rescue("listing the wanted certificates")
 	before := f.directory
-	f.directory, f.files, f.listed = k.registry.Current(), k.files.published.Load(), time.Now()
+	f.stale, f.directory, f.files, f.listed = false, k.registry.Current(), k.files.published.Load(), time.Now()
 	k.queue.Set(k.wanted(f.directory))
 	f.wakeChanged(before)
 }
@@ -115,7 +116,11 @@ func (f *follower) watchStorage(ctx context.Context) {
 		k.logger.Info("the certificate storage answers again", zap.Stringer("storage", k.storage))
 	}
 	f.failing, k.mark = false, mark
-	k.fetch(ctx, append(k.untaken.takeAll(), domainsOf(keys)...))
+	late := k.untaken.takeAll()
+	k.fetch(ctx, append(late, domainsOf(keys)...))
+	if len(late) > 0 {
+		f.stale = true // they were not on the list
+	}
 }
 
 func (f *follower) changes(ctx context.Context) ([]string, storage.Mark, error) {
@@ -135,6 +140,7 @@ func (k *Keeper) sweep(ctx context.Context) {
 // front moves the order of a host that visitors ask for to the front, and says once in a while why they see a warning.
 func (f *follower) front(domain string) {
 	k := f.keeper
+	defer k.rescue("hastening an order")
 	k.queue.Front(domain)
 	now := time.Now()
 	if now.Sub(f.noted[domain]) < time.Hour {
@@ -152,8 +158,9 @@ func (f *follower) front(domain string) {
 // repair orders the certificate anew of which the file is damaged.
 func (f *follower) repair(domain string) {
 	k := f.keeper
+	defer k.rescue("repairing a certificate")
 	k.unread.remove(domain)
-	f.renewList()
+	f.stale = true
 	if _, ok := k.shelf.Info(domain); ok {
 		if err := k.queue.Renew(domain); err != nil && !errors.Is(err, orders.ErrUnknownDomain) {
 			k.logger.Warn("a damaged certificate cannot be ordered anew", zap.String("domain", domain), zap.Error(err))

@@ -17,7 +17,8 @@ import (
 // Certificates of its own.
 func (k *Keeper) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	var scratch [maxServerName]byte
-	host, t, ok := resolve(k.registry.Current(), scratch[:0], hello.ServerName)
+	d := k.registry.Current()
+	host, t, ok := resolve(d, scratch[:0], hello.ServerName)
 	if !ok {
 		k.refused.Add(1)
 		return nil, nil
@@ -26,13 +27,13 @@ func (k *Keeper) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, e
 		return k.challenges.ALPNCertificate(string(host)), nil
 	}
 	now := time.Now()
-	if own := k.files.lookup(host, now); own != nil {
+	if own := k.files.lookup(host, t, now); own != nil {
 		return own.certificate, nil
 	}
 	if issued := k.shelf.Lookup(host, now); issued != nil {
 		return issued, nil
 	}
-	wildcard, only := coveringWildcard(t, host)
+	wildcard, only := coveringWildcard(d, t, host)
 	if wildcard != nil {
 		if issued := k.shelf.Lookup(wildcard, now); issued != nil {
 			return issued, nil

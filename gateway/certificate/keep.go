@@ -38,14 +38,23 @@ func (s *supply) stored(ctx context.Context, job orders.Job) (orders.Have, bool)
 	return s.have(job.Domain, info), true
 }
 
-// load brings the shelf up to date with the storage.
+// load brings the shelf up to date with the storage. What the shelf has and the storage has not yet, as after an outage, is kept.
 func (s *supply) load(ctx context.Context, domain string) (shelf.Info, error) {
 	defer s.changing.lock(domain)()
 	text, err := s.storage.Load(ctx, record.StorageKey(domain))
 	if err != nil {
 		return shelf.Info{}, err
 	}
+	if info, ok := s.shelf.Info(domain); ok && s.isOlder(domain, text, info) {
+		return info, nil
+	}
 	return s.shelf.Put(domain, text)
+}
+
+// isOlder reports whether a certificate came before another and is good for no longer.
+func (s *supply) isOlder(domain string, text []byte, than shelf.Info) bool {
+	r, err := record.Parse(domain, text)
+	return err == nil && r.Leaf.NotBefore.Before(than.NotBefore) && !r.Leaf.NotAfter.After(than.NotAfter)
 }
 
 // keep puts a certificate on the shelf and into the storage.
@@ -73,12 +82,34 @@ func (s *supply) store(ctx context.Context, lock, domain string, text []byte) (d
 		return true
 	}
 	if errors.Is(err, storage.ErrLockLost) {
-		s.logger.Info("another gateway took an order over, its certificate is kept", zap.String("domain", domain))
+		err = s.storeAnew(ctx, lock, domain, text)
+	}
+	if err == nil {
 		return true
 	}
 	s.logger.Error("a certificate was obtained and cannot be stored, it serves until this process ends: make the certificate storage writable",
 		zap.String("domain", domain), zap.Stringer("storage", s.storage), zap.Error(err))
 	return false
+}
+
+// storeAnew takes the lock again that ran out in an outage, and stores unless another gateway has stored a newer one meanwhile.
+func (s *supply) storeAnew(ctx context.Context, lock, domain string, text []byte) error {
+	s.unlock(ctx, lock)
+	locked, err := s.storage.TryLock(ctx, lock)
+	if err != nil {
+		return err
+	}
+	if !locked {
+		return storage.ErrLockLost
+	}
+	stored, err := s.storage.Load(ctx, record.StorageKey(domain))
+	if err == nil {
+		if ours, err := record.Parse(domain, text); err == nil && !s.isOlder(domain, stored, shelf.Info{NotBefore: ours.Leaf.NotBefore, NotAfter: ours.Leaf.NotAfter}) {
+			_, err := s.shelf.Put(domain, stored)
+			return err
+		}
+	}
+	return s.storage.StoreLocked(ctx, lock, record.StorageKey(domain), text)
 }
 
 // storeLater keeps on trying, since an order was spent: the certificate serves from memory meanwhile.

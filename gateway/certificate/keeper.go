@@ -140,7 +140,11 @@ func rootPath(folder string) string { return filepath.Join(folder, filepath.From
 
 // warnAboutOpenKey says when others on the machine could sign in the local authority's name.
 func (k *Keeper) warnAboutOpenKey() {
-	path := filepath.Join(k.settings.StorageFolder, filepath.FromSlash(rootKeyKey))
+	folder := k.settings.StorageFolder
+	if folder == "" {
+		folder = k.settings.Folder // the copy
+	}
+	path := filepath.Join(folder, filepath.FromSlash(rootKeyKey))
 	if info, err := os.Stat(path); err == nil && readableByOthers(info.Mode()) {
 		k.logger.Warn("the local authority's key can be read by other users of this machine, run chmod 600 on it", zap.String("file", path))
 	}

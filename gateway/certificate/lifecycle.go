@@ -3,6 +3,7 @@ package certificate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -41,15 +42,22 @@ func (k *Keeper) buildOrders() error {
 		limits: orders.NewLimits(k.storage, k.clock, k.logger),
 	}
 	if k.settings.Rehearsal {
-		k.supply.rehearsal = rehearsal.New(rehearsal.Config{
-			Resolver: k.settings.Resolver, Addresses: k.settings.Addresses, Port: k.settings.ValidationPort,
-			Announce: k.challenges.Announce, Logger: k.logger,
-		})
+		k.supply.rehearsal = k.newRehearsal()
 	}
 	k.queue = orders.New(orders.Config{
 		Clock: k.clock, Do: k.supply.obtain, Ask: k.supply.renewal, Pace: k.supply.pace, Logger: k.logger,
 	})
 	return nil
+}
+
+func (k *Keeper) newRehearsal() *rehearsal.Rehearsal {
+	config := rehearsal.Config{
+		Resolver: k.settings.Resolver, Addresses: k.settings.Addresses, Port: k.settings.ValidationPort, Logger: k.logger,
+	}
+	if slices.Contains(k.settings.Challenges, tenant.ChallengeHTTP01) { // else nobody needs port 80
+		config.Announce = k.challenges.Announce
+	}
+	return rehearsal.New(config)
 }
 
 func newProviders(declared []tenant.DNSProvider) (map[string]issuer.DNSProvider, error) {
@@ -66,15 +74,6 @@ func newProviders(declared []tenant.DNSProvider) (map[string]issuer.DNSProvider,
 		providers[d.Name] = provider
 	}
 	return providers, nil
-}
-
-// pace is orders.Config.Pace: how long until n more orders may have begun at the first CA.
-func (s *supply) pace(n int) time.Duration {
-	source, err := s.sources.named(s.settings.Issuer)
-	if s.settings.Issuer == tenant.IssuerInternal || err != nil {
-		return 0
-	}
-	return s.limits.Wait(source.Name(), source.rules, n)
 }
 
 // Start begins to watch the PEM files and the storage, and to rotate the keys of session tickets. New has read them once already.
@@ -98,11 +97,17 @@ func (k *Keeper) StartOrders() {
 	k.queue.Start()
 }
 
-// Stop ends orders and the watching and waits for both. Handshakes go on being answered.
-func (k *Keeper) Stop() {
-	if k.ordering.Load() {
+// StopOrders ends orders and waits for those that are under way. It goes before the ports are closed, as a CA that finds nobody there
+// counts that against the domain.
+func (k *Keeper) StopOrders() {
+	if k.ordering.CompareAndSwap(true, false) {
 		k.queue.Stop()
 	}
+}
+
+// Stop ends orders and the watching and waits for both. Handshakes go on being answered.
+func (k *Keeper) Stop() {
+	k.StopOrders()
 	k.stop()
 	if k.rotation != nil {
 		k.rotation.Stop()

@@ -40,24 +40,19 @@ func canonical(scratch []byte, serverName string) ([]byte, bool) {
 
 // coveringWildcard returns the key of the tenant's wildcard domain that covers a host, or nil. only says that the host is listed through
 // it alone, so that it has no certificate of its own.
-func coveringWildcard(t *tenant.Tenant, host []byte) (key []byte, only bool) {
+func coveringWildcard(d *tenant.Directory, t *tenant.Tenant, host []byte) (key []byte, only bool) {
 	if t == nil {
 		return nil, false
 	}
 	if host[0] == '*' { // unknown_host's first domain
 		return host[1:], true
 	}
-	parent, _ := parentKey(host)
-	only = true
-	for _, domain := range t.Domains {
-		switch {
-		case domain == string(host):
-			only = false
-		case domain[0] == '*' && domain[1:] == string(parent):
-			key = parent
-		}
+	if owner, ok := d.LookupWildcard(host); !ok || owner != t {
+		return nil, false
 	}
-	return key, only && key != nil
+	key, _ = parentKey(host)
+	_, exact := d.LookupExact(host)
+	return key, !exact
 }
 
 // key is under what a domain's certificate is kept: the name itself, and ".example.com" for "*.example.com", so that a handshake finds

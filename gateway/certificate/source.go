@@ -52,11 +52,14 @@ func (s *source) admit() (ok bool, next time.Time) {
 // judge notes what an order says of the CA's health. What failed before the CA was asked, or was cancelled, says nothing.
 func (s *source) judge(ctx context.Context, err error) {
 	fault, isFault := errors.AsType[*issuer.Error](err)
-	if err != nil && (!isFault || fault.Kind == issuer.Local) || errors.Is(ctx.Err(), context.Canceled) {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil && (!isFault || fault.Kind == issuer.Local) || errors.Is(ctx.Err(), context.Canceled) {
+		if _, refused := errors.AsType[*unavailable](err); !refused && s.cause != "" {
+			s.probe = s.clock.Now() // the next order tries in its place
+		}
+		return
+	}
 	if isFault && fault.Kind == issuer.Unavailable {
 		if s.cause == "" {
 			s.logger.Warn("a certificate authority does not answer as it should, certificates in use go on", zap.String("issuer", s.Name()), zap.String("reason", fault.Message))
@@ -90,9 +93,11 @@ func (e *unavailable) RetryAfter() time.Duration { return e.wait }
 // refusal is what a CA said, as the queue wants to hear it.
 type refusal struct{ cause *issuer.Error }
 
-func (e *refusal) Error() string             { return e.cause.Message }
-func (e *refusal) Unwrap() error             { return e.cause }
-func (e *refusal) Transient() bool           { return e.cause.Kind == issuer.Unavailable }
+func (e *refusal) Error() string { return e.cause.Message }
+func (e *refusal) Unwrap() error { return e.cause }
+func (e *refusal) Transient() bool {
+	return e.cause.Kind == issuer.Unavailable || e.cause.Kind == issuer.Local
+}
 func (e *refusal) RetryAfter() time.Duration { return e.cause.RetryAfter }
 
 func forQueue(err error) error {
@@ -124,7 +129,9 @@ func newSources(settings tenant.Certificates, storage certmagic.Storage, challen
 	if err != nil {
 		return nil, fmt.Errorf("gateway.certificates.ca_root cannot be read: %w", err)
 	}
-	s.roots = x509.NewCertPool()
+	if s.roots, err = x509.SystemCertPool(); err != nil {
+		s.roots = x509.NewCertPool()
+	}
 	if !s.roots.AppendCertsFromPEM(content) {
 		return nil, fmt.Errorf("gateway.certificates.ca_root %q holds no PEM certificate: put the root there that signs the directory's HTTPS", settings.CARoot)
 	}
@@ -192,4 +199,23 @@ func (s *sources) rules(name string) orders.Rules {
 		return orders.LetsEncrypt()
 	}
 	return orders.Rules{}
+}
+
+// signer is the CA that signed under a name, where it is one of those in use.
+func (s *sources) signer(name string) *source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, made := range s.made {
+		if made.Name() == name {
+			return made
+		}
+	}
+	return nil
+}
+
+// isOnly reports whether a single CA is in use, so that what it wants of one order it wants of all.
+func (s *sources) isOnly() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.made) == 1
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"metahub/gateway/certificate/orders"
+	"metahub/gateway/certificate/shelf"
 	"metahub/tenant"
 )
 
@@ -110,28 +111,45 @@ func (k *Keeper) status(host string, t *tenant.Tenant, ordered map[string]orders
 		s.State, s.Since, s.RenewAt, s.NextTry = order.State, order.Since, order.RenewAt, order.NextTry
 		s.Position, s.ETA, s.Attempts, s.Error = order.Position, order.ETA, order.Attempts, order.Error
 	}
-	k.serving(&s, host)
+	k.serving(&s, host, t)
 	return s
 }
 
 // serving fills in what visitors are shown.
-func (k *Keeper) serving(s *HostStatus, host string) {
+func (k *Keeper) serving(s *HostStatus, host string, t *tenant.Tenant) {
 	now := time.Now()
 	name := []byte(key(host))
-	if own := k.files.lookup(name, now); own != nil {
+	if own := k.files.lookup(name, t, now); own != nil {
 		s.Source, s.Issuer, s.NotAfter = SourceFile, own.issuer, own.notAfter
 		return
 	}
-	if info, ok := k.shelf.Info(host); ok && now.Before(info.NotAfter) {
+	if info, ok := k.ownOrCovering(host, t, now); ok {
 		s.Source, s.Issuer, s.NotAfter = SourceOrdered, info.SignedBy, info.NotAfter
 		if info.Adopted != "" {
 			s.Source = SourceAdopted
 		}
 		return
 	}
+	if k.untaken.has(host) {
+		s.State, s.Error = orders.Failing, "its certificate is in the storage and cannot be read; the log says why at the level debug: check the permissions, and that the storage answers"
+	}
 	if leaf := k.leaves.lookup(name, now); leaf != nil {
 		s.Issuer, s.NotAfter = leaf.issuer, leaf.notAfter
 	}
+}
+
+// ownOrCovering is what the shelf has for a host: its own, or that of the tenant's wildcard.
+func (k *Keeper) ownOrCovering(host string, t *tenant.Tenant, now time.Time) (shelf.Info, bool) {
+	info, ok := k.shelf.Info(host)
+	if ok && now.Before(info.NotAfter) {
+		return info, true
+	}
+	wildcard, _ := coveringWildcard(k.registry.Current(), t, []byte(host))
+	if wildcard == nil {
+		return info, false
+	}
+	info, ok = k.shelf.Info(domainOf(wildcard))
+	return info, ok && now.Before(info.NotAfter)
 }
 
 // Summary counts.
@@ -163,7 +181,8 @@ func (k *Keeper) orderedExpiry() time.Time {
 	}
 	k.expiry.known, k.expiry.first = time.Now(), time.Time{}
 	for _, order := range k.queue.Status("") {
-		if at := order.NotAfter; !at.IsZero() && (k.expiry.first.IsZero() || at.Before(k.expiry.first)) {
+		// One that has left is not renewed, and would be the first for ever.
+		if at := order.NotAfter; order.State != orders.Left && !at.IsZero() && (k.expiry.first.IsZero() || at.Before(k.expiry.first)) {
 			k.expiry.first = at
 		}
 	}

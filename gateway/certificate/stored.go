@@ -39,6 +39,12 @@ func (s *domainSet) add(domains ...string) {
 	}
 }
 
+func (s *domainSet) has(domain string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.domains[domain]
+}
+
 func (s *domainSet) remove(domain string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,18 +93,22 @@ func (k *Keeper) findStored() {
 		k.mark = mark
 	}
 	shared := domainsOf(keys)
-	local := k.findLocal(ctx, shared)
+	local := k.findLocal(shared)
 	k.shelf.Expect(local...)
 	k.unread.add(shared...)
 	k.unread.add(local...)
-	k.fetch(context.Background(), missingFrom(shared, local))
+	ctx, cancel = context.WithTimeout(context.Background(), openPatience)
+	defer cancel()
+	k.fetch(ctx, missingFrom(shared, local)) // what is not done by then is read in the background
 }
 
 // findLocal lists the certificates on this machine.
-func (k *Keeper) findLocal(ctx context.Context, shared []string) []string {
+func (k *Keeper) findLocal(shared []string) []string {
 	if k.storage == k.local {
 		return shared
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), openPatience)
+	defer cancel()
 	keys, err := k.local.List(ctx, record.Folder, false)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.logger.Warn("the certificates on this machine cannot be listed", zap.Error(err))
@@ -174,7 +184,7 @@ func (k *Keeper) take(ctx context.Context, domain string) {
 	}
 }
 
-// warmUp reads what findStored has found, listed domains first come first, so that renewals can be planned. Handshakes do not wait for it.
+// warmUp reads what findStored has found, so that renewals can be planned. Handshakes do not wait for it.
 func (k *Keeper) warmUp(ctx context.Context) {
 	began := time.Now()
 	pending := slices.Collect(maps.Keys(k.unread.copy()))

@@ -136,14 +136,28 @@ func (s *supply) ask(ctx context.Context, job orders.Job, p *plan, lock string) 
 		if err == nil {
 			return have, nil
 		}
-		if first == nil {
-			first = forQueue(err)
-		}
+		first = worseOf(first, forQueue(err))
 		if ctx.Err() != nil || !s.mayFallBack(job, err) {
 			break
 		}
 	}
 	return orders.Have{}, first
+}
+
+// worseOf is the error of two that the domain's owner, or its next try, should go by: that a CA is down, or full, passes by itself.
+func worseOf(first, second error) error {
+	if first == nil || passes(first) && !passes(second) {
+		return second
+	}
+	return first
+}
+
+func passes(err error) bool {
+	if _, ok := errors.AsType[*orders.Later](err); ok {
+		return true
+	}
+	transient, ok := err.(interface{ Transient() bool })
+	return ok && transient.Transient()
 }
 
 // mayFallBack reports whether another CA may fare better. A domain that points elsewhere does so for all. What only has to wait for its
@@ -179,6 +193,7 @@ func (s *supply) askOne(ctx context.Context, job orders.Job, p *plan, source *so
 		return orders.Have{}, &unavailable{cause: fmt.Sprintf("the certificate storage %s does not answer: %v", s.storage, err)}
 	}
 	if later != nil {
+		later.All = later.All && s.sources.isOnly()
 		return orders.Have{}, later
 	}
 	s.begin(ctx, request)
@@ -215,7 +230,8 @@ func (s *supply) rehearse(ctx context.Context, p *plan, source *source) error {
 
 // replaced is the certificate that an order replaces (RFC 9773 §5), where the same CA signed it.
 func (s *supply) replaced(job orders.Job, source *source) *x509.Certificate {
-	if job.Have == nil || job.Have.Issuer != source.Name() {
+	info, ok := s.shelf.Info(job.Domain)
+	if job.Have == nil || !ok || info.Issuer != source.Name() || info.Adopted != "" { // an adopted one is another account's
 		return nil
 	}
 	leaf, ok := s.shelf.Leaf(job.Domain)
@@ -262,16 +278,4 @@ func (s *supply) renewal(ctx context.Context, domain string) (renewAt, askAgain 
 		s.logger.Info("the certificate authority asks for a renewal and says why", zap.String("domain", domain), zap.String("explanation", window.URL))
 	}
 	return at, window.Ask, nil
-}
-
-// signer is the CA that signed under a name, where it is one of those in use.
-func (s *sources) signer(name string) *source {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, made := range s.made {
-		if made.Name() == name {
-			return made
-		}
-	}
-	return nil
 }

@@ -54,7 +54,7 @@ func (w *wantedList) add(domain string, t *tenant.Tenant) {
 		return
 	}
 	name := key(domain)
-	if own := w.keeper.files.lookup([]byte(name), w.now); own != nil && w.now.Before(own.notAfter.Add(-fileLead)) {
+	if own := w.keeper.files.lookup([]byte(name), t, w.now); own != nil && w.now.Before(own.notAfter.Add(-fileLead)) {
 		return
 	}
 	wanted := orders.Domain{Name: domain}

@@ -107,7 +107,7 @@ func (c *Challenges) stored(ctx context.Context, host, token string) (string, bo
 	text, err := c.storage.Load(ctx, challengeKey(token))
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil {
-			c.logger.Warn("a challenge cannot be read from the storage", zap.String("host", host), zap.Error(err))
+			c.logger.Debug("a challenge cannot be read from the storage", zap.String("host", host), zap.Error(err))
 		}
 		return "", false
 	}

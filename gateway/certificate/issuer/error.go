@@ -41,6 +41,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Message is one sentence for an administrator: at most 500 bytes, no control characters, nothing secret.
 	Message string
+	// Orders is how many orders were spent on it, each with an authorization that failed; zero where none came to that.
+	Orders int
 	// Err is the cause, for a log.
 	Err error
 }

@@ -144,27 +144,40 @@ func (t *attempt) any(ctx context.Context, ways []string) ([][]byte, error) {
 		if err == nil {
 			return chain, nil
 		}
+		another := worthAnotherWay(err)
+		failure := t.classify(ctx, err, "")
+		failure.Orders = failedOrders(err)
 		if before != nil {
-			err = t.both(ctx, before, err)
+			failure = both(before, failure)
 		}
 		i := slices.Index(ways, used)
-		if i < 0 || i == len(ways)-1 || !worthAnotherWay(err) {
-			return nil, err
+		if i < 0 || i == len(ways)-1 || !another {
+			return nil, failure
 		}
-		before = t.classify(ctx, err, "")
+		before = failure
 		ways = ways[i+1:]
 		t.logger.Info("the domain could not be proven; another way is tried",
 			zap.String("domain", t.order.Domain), zap.String("failed", used), zap.String("next", ways[0]), zap.Error(before))
 	}
 }
 
-// both tells of the first way too when the second fails in the same manner.
-func (t *attempt) both(ctx context.Context, first *Error, err error) error {
-	second := t.classify(ctx, err, "")
-	if second.Kind != Rejected {
-		return second
+// both tells of the first way too when the second fails in the same manner, and counts the orders of both.
+func both(first, second *Error) *Error {
+	orders := first.Orders + second.Orders
+	if second.Kind == Rejected {
+		second = newError(Rejected, errors.Join(first.Err, second.Err), "%s; and %s", clip(first.Message, 240), second.Message)
 	}
-	return newError(Rejected, errors.Join(first.Err, second.Err), "%s; and %s", clip(first.Message, 240), second.Message)
+	second.Orders = orders
+	return second
+}
+
+// failedOrders is 1 for an authorization that the CA found to fail.
+func failedOrders(err error) int {
+	problem, ok := problemOf(err)
+	if _, ofAuthorization := problem.Resource.(acme.Authorization); ok && ofAuthorization {
+		return 1
+	}
+	return 0
 }
 
 // worthAnotherWay reports failures of a connection or of what answered it. What DNS or CAA forbid stays forbidden.

@@ -11,7 +11,7 @@ const (
 	// expiringAgain and windowedAgain are those of the two above that have failed before.
 	expiringAgain
 	windowedAgain
-	// fresh are domains without a certificate, first come, first served, and behind them renewals that are in no hurry yet.
+	// fresh are domains without a certificate, in rounds of one of each tenant, and behind them renewals that are in no hurry yet.
 	fresh
 	// again has failed before.
 	again
@@ -78,8 +78,7 @@ func rankIn(l lane, e *entry) int64 {
 // enqueue puts a due entry into its lane. Unless it has been there, it is the last of its class.
 func (q *Queue) enqueue(e *entry, c class, now moment) {
 	if e.seq == 0 {
-		q.seq++
-		e.seq = q.seq
+		e.seq = q.turnFor(e.tenant)
 	}
 	e.class = c
 	if !e.elsewhere {
@@ -103,6 +102,22 @@ func (q *Queue) place(e *entry, now moment) {
 	}
 }
 
+// turnFor gives a tenant's next domain its turn: each tenant has one in a round, so that a thousand new domains of one wait behind each
+// other and not in front of everybody else's.
+func (q *Queue) turnFor(tenant string) int64 {
+	turn := max(q.round, q.turns[tenant]) + 1
+	q.turns[tenant] = turn
+	return turn
+}
+
+// served moves the rounds on.
+func (q *Queue) served(e *entry) {
+	q.round = max(q.round, e.seq)
+	if q.turns[e.tenant] <= q.round {
+		delete(q.turns, e.tenant)
+	}
+}
+
 // isWaiting reports whether an entry is in a lane.
 func (e *entry) isWaiting() bool { return e.places[slotLane] > 0 }
 
@@ -114,6 +129,9 @@ func (q *Queue) next(now moment) *entry {
 		}
 		if e, _ := q.lanes[l].first(); e != nil {
 			q.lanes[l].remove(e)
+			if l == fresh {
+				q.served(e)
+			}
 			return e
 		}
 	}

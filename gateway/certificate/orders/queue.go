@@ -111,9 +111,10 @@ type Queue struct {
 	issuers    map[string]string // one copy of each name
 	counts     [stateCount]int
 	generation uint8
-	seq        int64
-	schedule   heap // by when something is to happen
-	asks       heap // by when the CA is asked next
+	round      int64            // of the domain that was taken last among the new ones
+	turns      map[string]int64 // of each tenant's last domain that waits
+	schedule   heap             // by when something is to happen
+	asks       heap             // by when the CA is asked next
 	lanes      [laneCount]heap
 	running    int
 	retrying   int
@@ -131,7 +132,7 @@ func New(config Config) *Queue {
 		clock: config.Clock, do: config.Do, askCA: config.Ask, pace: config.Pace, random: config.Random,
 		timeout: config.Timeout, askSpread: config.AskSpread, logger: config.Logger, workers: config.Workers,
 		wakeLoop: make(chan struct{}, 1), nudges: make(chan string, maxNudges),
-		domains: map[string]*entry{}, issuers: map[string]string{},
+		domains: map[string]*entry{}, issuers: map[string]string{}, turns: map[string]int64{},
 		schedule: heap{slot: slotSchedule}, asks: heap{slot: slotAsk}, took: firstGuess,
 	}
 	for l := range q.lanes {

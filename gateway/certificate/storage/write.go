@@ -41,6 +41,9 @@ func (f *folder) writeBeside(place string, value []byte) (string, error) {
 	}
 	_, err = file.Write(value)
 	if err == nil {
+		err = inherit(file.Name())
+	}
+	if err == nil {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
@@ -82,6 +85,9 @@ func makeFolders(path string) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if err := inherit(path); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
