@@ -280,3 +280,52 @@ func TestWildcardByDNS01(t *testing.T) {
 		}
 	}
 }
+
+// Where TLS-ALPN-01 alone is used nobody needs port 80, the rehearsal neither.
+func TestWithoutAPlainPort(t *testing.T) {
+	e := startEdge(t, edgeOptions{change: func(s *tenant.Certificates) { s.Challenges = []string{tenant.ChallengeTLSALPN01} }})
+	e.http.Close()
+	e.publish(site("ensotek", "ensotek.de"))
+	e.awaitState("ensotek.de", orders.Active)
+	e.mustBrowse("ensotek.de")
+}
+
+// One tenant's CA that has had enough holds up no tenant of another CA.
+func TestLimitsOfOneCAHoldUpNoOther(t *testing.T) {
+	p := openPorts(t)
+	options := acmetest.Options{HTTPPort: p.httpPort(), TLSPort: p.tlsPort()}
+	good, bad := acmetest.Start(t, options), acmetest.Start(t, options)
+	good.DNS().DefaultTo("127.0.0.1")
+	bad.DNS().DefaultTo("127.0.0.1")
+	bad.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "order") {
+			return false
+		}
+		w.Header().Set("Retry-After", "86400")
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusTooManyRequests)
+		w.Write([]byte(`{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many new orders","status":429}`))
+		return true
+	})
+	roots := filepath.Join(t.TempDir(), "roots.pem")
+	write(t, roots, slices.Concat(mustRead(t, good.RootFile()), mustRead(t, bad.RootFile())))
+	e := &edge{TB: t, ports: p, ca: good}
+	e.run(t.TempDir(), edgeOptions{change: func(s *tenant.Certificates) { s.CARoot = roots }})
+	t.Cleanup(func() { e.Stop() })
+
+	limited := site("limited", "limited.de")
+	limited.Certificate.Issuer = bad.Directory()
+	e.publish(limited)
+	eventually(t, "the other CA says no", func() bool { return e.state("limited.de").Error != "" })
+	e.publish(limited, site("ensotek", "ensotek.de"))
+	e.awaitState("ensotek.de", orders.Active)
+}
+
+func mustRead(t testing.TB, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}

@@ -135,6 +135,12 @@ func startEdge(t testing.TB, o edgeOptions) *edge {
 // run starts the Keeper; after Stop it may be called again.
 func (e *edge) run(folder string, o edgeOptions) {
 	e.Helper()
+	e.prepare(folder, o)
+	e.begin()
+}
+
+func (e *edge) prepare(folder string, o edgeOptions) {
+	e.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
 	k, err := New(Config{
 		Registry: tenant.NewRegistry(tenant.NewDirectory(tenant.Gateway{}, o.tenants)),
@@ -144,9 +150,12 @@ func (e *edge) run(folder string, o edgeOptions) {
 		e.Fatal(err)
 	}
 	e.Keeper, e.logs = k, logs
-	e.give(k)
-	k.Start()
-	k.StartOrders()
+}
+
+func (e *edge) begin() {
+	e.give(e.Keeper)
+	e.Start()
+	e.StartOrders()
 }
 
 // publish saves other tenants.

@@ -498,3 +498,26 @@ func TestUnreadableHostFolder(t *testing.T) {
 		t.Errorf("a file in place of the folder: %v", err)
 	}
 }
+
+// A tenant's files are for its own hosts, also where its wildcard covers a host of another tenant.
+func TestFilesOfATenantServeItsHostsOnly(t *testing.T) {
+	kit := newIssuerKit(t, "Customer CA")
+	chain, key := kit.pair([]string{"*.shops.example"}, nil)
+	path := filepath.Join(t.TempDir(), "shops.pem")
+	write(t, path, slices.Concat(chain, key))
+	shops := site("shops", "*.shops.example")
+	shops.Certificate.Files = path
+	k, _ := newKeeperIn(t, tenant.NewDirectory(tenant.Gateway{}, []*tenant.Tenant{shops, site("other", "own.shops.example")}), t.TempDir())
+	address := serve(t, k.TLSConfig())
+	if _, err := connect(address, trusting(kit.cert, "a.shops.example")); err != nil {
+		t.Errorf("the tenant's own host: %v", err)
+	}
+	if _, err := connect(address, trusting(k.authority.root, "own.shops.example")); err != nil {
+		t.Errorf("the other tenant's host was given the files: %v", err)
+	}
+	for _, status := range k.statuses() {
+		if want := map[string]string{"*.shops.example": SourceFile, "own.shops.example": SourceInternal}[status.Host]; status.Source != want {
+			t.Errorf("%s comes from %q, want %q", status.Host, status.Source, want)
+		}
+	}
+}

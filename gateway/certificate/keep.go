@@ -57,22 +57,22 @@ func (s *supply) isOlder(domain string, text []byte, than shelf.Info) bool {
 	return err == nil && r.Leaf.NotBefore.Before(than.NotBefore) && !r.Leaf.NotAfter.After(than.NotAfter)
 }
 
-// keep puts a certificate on the shelf and into the storage.
+// keep puts a certificate into the storage and on the shelf.
 func (s *supply) keep(ctx context.Context, lock, domain string, text []byte) (shelf.Info, error) {
-	info, stored, err := s.putAndStore(ctx, lock, domain, text)
+	info, stored, err := s.storeAndPut(ctx, lock, domain, text)
 	if err == nil && !stored {
 		s.storeLater(ctx, lock, domain, text)
 	}
 	return info, err
 }
 
-// putAndStore is one step for those who bring the shelf up to date from the storage: they see both or neither.
-func (s *supply) putAndStore(ctx context.Context, lock, domain string, text []byte) (info shelf.Info, stored bool, err error) {
+// storeAndPut is one step for those who bring the shelf up to date from the storage: they see both or neither. What visitors have seen is
+// in the storage already, unless that is away.
+func (s *supply) storeAndPut(ctx context.Context, lock, domain string, text []byte) (info shelf.Info, stored bool, err error) {
 	defer s.changing.lock(domain)()
-	if info, err = s.shelf.Put(domain, text); err != nil {
-		return info, false, err
-	}
-	return info, s.store(ctx, lock, domain, text), nil
+	stored = s.store(ctx, lock, domain, text)
+	info, err = s.shelf.Put(domain, text)
+	return info, stored, err
 }
 
 // store reports whether there is no more to be done.
