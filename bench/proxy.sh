@@ -3,6 +3,7 @@
 #
 #   bench/proxy.sh              # 3 interleaved rounds of 5 s each, HTTP/1.1 and HTTP/2
 #   ROUNDS=5 D=10 bench/proxy.sh
+#   FILES=1 bench/proxy.sh      # the page is a file instead, which nginx sends with sendfile and open_file_cache
 #
 # Each ends TLS for anastasia.localhost with the same P-256 certificate and proxies to one upstream that answers 580 bytes. The figure
 # is user + system time of the proxy's own processes, from /proc, by request. Those of nginx, haproxy and caddy that are not installed
@@ -12,6 +13,12 @@ set -eu
 cd "$(dirname "$0")/.."
 rounds=${ROUNDS:-3} seconds=${D:-5}
 dir=$(mktemp -d)
+frontend=http://127.0.0.1:3001
+if [ -n "${FILES:-}" ]; then
+	frontend=dir:$dir/site
+	chmod 711 "$dir" # nginx reads as another user
+	mkdir "$dir/site" && head -c 580 /dev/zero | tr '\0' x >"$dir/site/index.html"
+fi
 names=() ports=() pids=()
 
 finish() {
@@ -53,7 +60,7 @@ start_metahub() {
 	cat >"$dir/tenants.yaml" <<-CONF
 		gateway: {https: "127.0.0.1:8544", http: "127.0.0.1:8580", admin: "127.0.0.1:9181", certificates: {issuer: internal}}
 		tenants:
-		  - {slug: anastasia, domains: [anastasia.localhost], frontend: "http://127.0.0.1:3001"}
+		  - {slug: anastasia, domains: [anastasia.localhost], frontend: "$frontend"}
 	CONF
 	"$dir/metahub" --config "$dir/tenants.yaml" --log-level "${LOG_LEVEL:-warn}" >"$dir/metahub.log" 2>&1 &
 	echo $! >"$dir/metahub.pid"
@@ -61,6 +68,10 @@ start_metahub() {
 }
 
 start_nginx() {
+	local location='proxy_pass http://frontend; proxy_http_version 1.1; proxy_set_header Connection "";
+		      proxy_set_header Host $host; proxy_set_header X-Tenant $tenant; proxy_set_header X-Real-IP $remote_addr;
+		      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto https;'
+	[ -z "${FILES:-}" ] || location="root $dir/site; sendfile on; tcp_nopush on; open_file_cache max=1000;"
 	cat >"$dir/nginx.conf" <<-CONF
 		worker_processes 2; pid $dir/nginx.pid; error_log $dir/nginx.err;
 		events { worker_connections 4096; }
@@ -69,16 +80,14 @@ start_nginx() {
 		  upstream frontend { server 127.0.0.1:3001; keepalive 256; keepalive_requests 100000000; }
 		  server { listen 127.0.0.1:8543 ssl http2 reuseport backlog=4096;
 		    ssl_certificate $dir/cert.pem; ssl_certificate_key $dir/key.pem; ssl_session_cache shared:SSL:10m;
-		    location / { proxy_pass http://frontend; proxy_http_version 1.1; proxy_set_header Connection "";
-		      proxy_set_header Host \$host; proxy_set_header X-Tenant \$tenant; proxy_set_header X-Real-IP \$remote_addr;
-		      proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto https; } } }
+		    location / { $location } } }
 	CONF
 	nginx -p "$dir" -c "$dir/nginx.conf"
 	add nginx 8543 $(pgrep -P "$(cat "$dir/nginx.pid")")
 }
 
 start_haproxy() {
-	command -v haproxy >/dev/null || return 0
+	command -v haproxy >/dev/null && [ -z "${FILES:-}" ] || return 0
 	cat >"$dir/haproxy.cfg" <<-CONF
 		global
 		  nbthread 2
@@ -103,7 +112,7 @@ start_haproxy() {
 }
 
 start_caddy() {
-	command -v caddy >/dev/null || return 0
+	command -v caddy >/dev/null && [ -z "${FILES:-}" ] || return 0
 	cat >"$dir/Caddyfile" <<-CONF
 		{
 			auto_https off

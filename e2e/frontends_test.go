@@ -60,6 +60,9 @@ func TestFrontends(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(p.folder, "site", "index.html"), []byte("<h1>files</h1>"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(p.folder, "site", "about.html"), []byte("<h1>about</h1>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p.writeConfig("tenants:\n" +
 		"  - slug: next\n    domains: [next.localhost]\n    body_limit: 64MiB\n    frontend: " + frontend.URL + "\n" +
 		"  - slug: files\n    domains: [files.localhost]\n    frontend: dir:site\n" +
@@ -79,6 +82,7 @@ func TestFrontends(t *testing.T) {
 		}
 		f("next", "/", 200, "next next.localhost:"+port+" https 127.0.0.1")
 		f("files", "/", 200, "<h1>files</h1>")
+		f("files", "/about", 200, "<h1>about</h1>")
 		f("files", "/nothing", 404, "")
 		f("files", "/..%2f..%2fetc/passwd", 400, "")
 		f("down", "/", 502, "")

@@ -38,6 +38,7 @@ type keptTenant struct {
 	Issuer              string        `json:"certificate_issuer,omitempty"`
 	DNS                 string        `json:"certificate_dns,omitempty"`
 	Files               string        `json:"certificate_files,omitempty"`
+	Serving             *Files        `json:"files,omitempty"`
 	Origin              string        `json:"origin"`
 }
 
@@ -78,6 +79,7 @@ func keep(t *Tenant) keptTenant {
 		Issuer:              t.Certificate.Issuer,
 		DNS:                 t.Certificate.DNS,
 		Files:               t.Certificate.Files,
+		Serving:             &t.Files,
 		Origin:              t.Origin,
 	}
 }
@@ -126,9 +128,13 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		Enabled:             k.Enabled,
 		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout},
 		Certificate:         Certificate{Issuer: k.Issuer, DNS: k.DNS, Files: k.Files},
+		Files:               defaultFiles(),
 		Origin:              k.Origin,
 	}
-	err := errors.Join(parseSlug(k.Slug), checkDatabaseName(k.Database, t.Database.Embedded()))
+	if k.Serving != nil {
+		t.Files = *k.Serving
+	}
+	err := errors.Join(t.Files.check(), parseSlug(k.Slug), checkDatabaseName(k.Database, t.Database.Embedded()))
 	if k.Frontend != "" {
 		var bad error
 		t.Frontend.URL, bad = parseUpstream(k.Frontend)

@@ -79,19 +79,30 @@ func TestLoadReadsEveryKey(t *testing.T) {
 			t.Errorf("%q comes back from the data folder as %+v, %v", slug, back, err)
 		}
 	}
+	shared := Files{CleanURLs: true, SPA: "app.html", Listing: true, Cache: []CacheRule{{"*.woff2", "public, max-age=86400"}}}
+	before := keep(d.Tenants()[0])
+	before.Serving = nil
+	if back, err := before.tenant(); err != nil || !back.Files.same(&Files{CleanURLs: true}) {
+		t.Errorf("a version kept before there was files: comes back with %+v, %v", back.Files, err)
+	}
+	before.Serving = &Files{SPA: "../secret"}
+	if _, err := before.tenant(); err == nil {
+		t.Error("a kept page outside the folder is believed")
+	}
 	f("ensotek", keptTenant{
 		Slug: "ensotek", Brand: "Ensotek GmbH", Domains: []string{"ensotek.de", "*.ensotek.de", "ensotek.com.tr"},
 		RedirectToCanonical: true, Folder: filepath.Join(folder, "site"), Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb://gateway:hunter2@db.example.com/?authSource=admin", Database: "ensotek", JWTSecret: "also-a-secret",
 		CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second,
-		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Origin: path + ":53",
+		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Origin: path + ":54", Serving: &shared,
 	})
 	f("anastasia", keptTenant{
 		Slug: "anastasia", Brand: "KoenigsMassage", Domains: []string{"xn--knigsmassage-4ib.de"},
 		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb+srv://cluster.example.com/anastasia", Database: "anastasia_live", JWTSecret: "correct horse battery staple",
 		BodyLimit: 1 << 20, Timeout: 5 * time.Second,
-		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Origin: path + ":60",
+		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Origin: path + ":61",
+		Serving: &Files{Cache: []CacheRule{{"/assets/**", "public, max-age=31536000, immutable"}, {"*.pdf", "no-store"}}},
 	})
 	f("radanor", keptTenant{
 		Slug: "radanor", Brand: "Radanor", Domains: []string{"radanor.com"}, RedirectToCanonical: true,
@@ -99,6 +110,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		MongoURI: "mongodb://db2.example.com/radanor", Database: "radanor", JWTSecret: "a $ecret # with all",
 		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second,
 		Issuer: IssuerLetsEncrypt, DNS: "other", Origin: filepath.Join(folder, "tenants.d", "radanor.yaml") + ":2",
+		Serving: &shared,
 	})
 }
 
@@ -113,6 +125,9 @@ func TestLoadDefaults(t *testing.T) {
 		t.Errorf("the gateway is %+v", g)
 	}
 	a := d.Tenants()[0]
+	if !a.Files.same(&Files{CleanURLs: true}) {
+		t.Errorf("the files are served as %+v", a.Files)
+	}
 	if a.Brand != "a" || !a.Enabled || a.RedirectToCanonical || !a.Frontend.IsZero() || a.Backend != nil ||
 		!a.Database.Embedded() || a.Database.Name != "a" || a.Limits != (Limits{Body: 10 << 20, Timeout: 60 * time.Second}) {
 		t.Errorf("the tenant is %+v", a)

@@ -59,6 +59,10 @@ var allSettings = []setting{
 	{"defaults.timeout", "60s"},
 	{"defaults.certificate.issuer", ""},
 	{"defaults.certificate.dns", ""},
+	{"defaults.files.clean_urls", true},
+	{"defaults.files.spa", ""},
+	{"defaults.files.listing", false},
+	{"defaults.files.cache", []*yaml.Node(nil)},
 }
 
 // settings are the values outside the tenants in viper's order: flags, environment, file, defaults. A viper lives for one load, and

@@ -105,6 +105,9 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 
 // TestSame changes each field of a tenant in turn: a field that same forgets would make a reload without effect.
 func TestSame(t *testing.T) {
+	files := func() Files {
+		return Files{CleanURLs: true, SPA: "app.html", Listing: true, Cache: []CacheRule{{"*", "no-store"}}}
+	}
 	one := func() *Tenant {
 		return &Tenant{
 			Slug: "a", Brand: "A", Domains: []string{"a.example.com"}, RedirectToCanonical: true,
@@ -113,6 +116,7 @@ func TestSame(t *testing.T) {
 			Database: Database{URI: NewSecret("mongodb://db"), Name: "a"}, JWTSecret: NewSecret("x"), CookieDomain: "example.com",
 			Enabled: true, Limits: Limits{Body: 1, Timeout: time.Second},
 			Certificate: Certificate{Issuer: IssuerInternal, DNS: "main", Files: "/pem"}, Origin: "tenants.yaml:7",
+			Files: files(),
 		}
 	}
 	if !one().same(one()) {
@@ -129,6 +133,13 @@ func TestSame(t *testing.T) {
 		field.SetZero()
 		if one().same(changed) || changed.same(one()) {
 			t.Errorf("a change of %s goes unseen", reflect.TypeFor[Tenant]().Field(i).Name)
+		}
+	}
+	for i := range reflect.TypeFor[Files]().NumField() {
+		changed := one()
+		reflect.ValueOf(&changed.Files).Elem().Field(i).SetZero()
+		if one().same(changed) {
+			t.Errorf("a change of files.%s goes unseen", reflect.TypeFor[Files]().Field(i).Name)
 		}
 	}
 }

@@ -122,22 +122,31 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
-// BenchmarkFolder serves a small file.
+// BenchmarkFolder serves a small file of a folder: from memory, as its compressed form, and as a tenant does whose memory is full.
 func BenchmarkFolder(b *testing.B) {
-	s := New(Config{})
-	defer s.Close()
-	folder := b.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "index.html"), page580, 0o644); err != nil {
-		b.Fatal(err)
+	f := func(name string, memory Memory, files ...string) {
+		b.Run(name, func(b *testing.B) {
+			s := New(Config{Memory: memory})
+			defer s.Close()
+			folder := b.TempDir()
+			for _, name := range files {
+				if err := os.WriteFile(filepath.Join(folder, name), page580, 0o644); err != nil {
+					b.Fatal(err)
+				}
+			}
+			t := &tenant.Tenant{Slug: "anastasia", Frontend: tenant.Frontend{Folder: folder}}
+			v := newVisitor()
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx := v.ask(b)
+				s.Serve(ctx, t)
+				if len(ctx.Response.Body()) != len(page580) {
+					b.Fatal(ctx.Response.StatusCode())
+				}
+			}
+		})
 	}
-	t := &tenant.Tenant{Slug: "anastasia", Frontend: tenant.Frontend{Folder: folder}}
-	v := newVisitor()
-	b.ReportAllocs()
-	for b.Loop() {
-		ctx := v.ask(b)
-		s.Serve(ctx, t)
-		if len(ctx.Response.Body()) != len(page580) {
-			b.Fatal(ctx.Response.StatusCode())
-		}
-	}
+	f("memory", Memory{}, "index.html")
+	f("precompressed", Memory{}, "index.html", "index.html.br")
+	f("disk", Memory{Tenant: 1}, "index.html")
 }

@@ -2,7 +2,6 @@ package frontend
 
 import (
 	"bytes"
-	"io/fs"
 	"net/http"
 	"strconv"
 	"time"
@@ -12,44 +11,74 @@ import (
 	"metahub/gateway/grammar"
 )
 
-// validators tell versions of a file apart (RFC 9110 §8.8). A file that is written twice within a tick of the clock with the same
-// size is the only one that they mistake.
+// validators tell versions of a representation apart (RFC 9110 §8.8).
 type validators struct {
-	etag     string
-	modified string
+	etag     []byte
+	modified []byte
 	time     time.Time // in whole seconds, as HTTP has it
 }
 
-func validatorsOf(info fs.FileInfo) validators {
-	modified := info.ModTime()
-	return validators{
-		etag:     `"` + strconv.FormatInt(modified.UnixNano(), 36) + "-" + strconv.FormatInt(info.Size(), 36) + `"`,
-		modified: modified.UTC().Format(http.TimeFormat),
-		time:     modified.Truncate(time.Second),
+// verdict is what the preconditions of a request come to.
+type verdict uint8
+
+const (
+	proceed verdict = iota
+	notModified
+	preconditionFailed
+)
+
+// judge evaluates the preconditions of a GET or HEAD in the order of RFC 9110 §13.2.2, where tags outweigh dates.
+func (v validators) judge(h *fasthttp.RequestHeader) verdict {
+	if tags := h.PeekAll("If-Match"); len(tags) > 0 {
+		if !v.matches(tags, true) {
+			return preconditionFailed
+		}
+	} else if field := h.Peek("If-Unmodified-Since"); len(field) > 0 && !v.isAt(field) {
+		if since, err := http.ParseTime(string(field)); err == nil && v.time.After(since) {
+			return preconditionFailed
+		}
 	}
+	if tags := h.PeekAll("If-None-Match"); len(tags) > 0 {
+		if v.matches(tags, false) {
+			return notModified
+		}
+		return proceed
+	}
+	field := h.Peek("If-Modified-Since")
+	if len(field) == 0 {
+		return proceed
+	}
+	if v.isAt(field) {
+		return notModified
+	}
+	if since, err := http.ParseTime(string(field)); err == nil && !v.time.After(since) {
+		return notModified
+	}
+	return proceed
 }
 
-// unchanged reports whether the client has this version already. If-None-Match outweighs If-Modified-Since (RFC 9110 §13.2.2).
-func (v validators) unchanged(h *fasthttp.RequestHeader) bool {
-	if tags := h.Peek("If-None-Match"); len(tags) > 0 {
-		return v.matches(tags)
-	}
-	since, err := http.ParseTime(string(h.Peek("If-Modified-Since")))
-	return err == nil && !v.time.After(since)
-}
+// isAt reports whether a date is the one that we give, which is what nearly all clients send back.
+func (v validators) isAt(date []byte) bool { return bytes.Equal(date, v.modified) }
 
-// matches compares weakly, as If-None-Match asks for.
-func (v validators) matches(tags []byte) bool {
-	for len(tags) > 0 {
-		var tag []byte
-		tag, tags, _ = bytes.Cut(tags, comma)
-		tag = grammar.Trim(tag)
-		if string(tag) == "*" || string(bytes.TrimPrefix(tag, []byte("W/"))) == v.etag {
-			return true
+// matches reports whether one of the lists of tags holds ours. A weak tag never matches in a strong comparison (RFC 9110 §8.8.3.2).
+func (v validators) matches(lists [][]byte, strong bool) bool {
+	for _, tags := range lists {
+		for len(tags) > 0 {
+			var tag []byte
+			tag, tags, _ = bytes.Cut(tags, comma)
+			tag = grammar.Trim(tag)
+			if !strong {
+				tag = bytes.TrimPrefix(tag, weakly)
+			}
+			if len(tag) == 1 && tag[0] == '*' || bytes.Equal(tag, v.etag) {
+				return true
+			}
 		}
 	}
 	return false
 }
+
+var weakly = []byte("W/")
 
 // part is what of a file is asked for, in bytes.
 type part struct {
@@ -72,7 +101,7 @@ func wanted(h *fasthttp.RequestHeader, v validators, size int64) part {
 	if !ok || !h.IsGet() {
 		return all
 	}
-	if version := h.Peek("If-Range"); len(version) > 0 && string(version) != v.etag && string(version) != v.modified {
+	if version := h.Peek("If-Range"); len(version) > 0 && !bytes.Equal(version, v.etag) && !v.isAt(version) {
 		return all
 	}
 	first, last, ok := bytes.Cut(grammar.Trim(ranges), []byte("-"))

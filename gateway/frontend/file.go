@@ -2,73 +2,103 @@ package frontend
 
 import (
 	"io"
-	"io/fs"
 	"os"
-	"path"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
+
+	"metahub/gateway/page"
 )
 
-// answer answers with file, which it closes at once or when the body has been sent: whole, in part, or only in that nothing changed.
-func (f *files) answer(file *os.File, info fs.FileInfo, status int) {
-	h := &f.ctx.Response.Header
-	size := info.Size()
-	v := validatorsOf(info)
-	f.ctx.SetStatusCode(status)
-	h.SetContentType(contentType(path.Ext(info.Name())))
-	h.Set("X-Content-Type-Options", "nosniff")
-	if status != fasthttp.StatusOK {
-		f.body(file, 0, size)
+// answer answers with r, a representation of a: whole, in part, or only in that nothing changed. Where r is not in memory it is read from
+// file, which is closed at once or when the body has been sent.
+func (a *asset) answer(ctx *fasthttp.RequestCtx, r *representation, status int, file *os.File) {
+	part, ok := a.head(ctx, r, status)
+	resp := &ctx.Response
+	switch {
+	case !ok:
+		resp.SkipBody = ctx.IsHead()
+	case ctx.IsHead():
+		resp.SkipBody = true
+		resp.Header.SetContentLength(int(part.length))
+	case r.body != nil:
+		resp.SetBodyRaw(r.body[part.from : part.from+part.length])
+	case part.length <= int64(len([32 << 10]byte{})) && readWhole(resp, file, part):
+	default:
+		resp.SetBodyStream(&fileBody{file: file, section: io.NewSectionReader(file, part.from, part.length)}, int(part.length))
 		return
 	}
-	h.Set("ETag", v.etag)
-	h.Set("Last-Modified", v.modified)
-	h.Set("Accept-Ranges", "bytes")
-	request := &f.ctx.Request.Header
-	if v.unchanged(request) {
-		f.ctx.SetStatusCode(fasthttp.StatusNotModified)
+	if file != nil {
 		file.Close()
-		return
 	}
-	part := wanted(request, v, size)
+}
+
+// head sets all but the body, and returns what of r that is; false for none. A page that stands in for another has no validators.
+func (a *asset) head(ctx *fasthttp.RequestCtx, r *representation, status int) (part, bool) {
+	h := &ctx.Response.Header
+	all := part{entire, 0, r.version.size}
+	ctx.SetStatusCode(status)
+	h.SetContentTypeBytes(a.contentType)
+	h.SetCanonical(nosniffKey, nosniff)
+	h.SetCanonical(cacheControlKey, a.control)
+	if len(a.representations) > 1 {
+		h.SetCanonical(varyKey, acceptEncoding)
+	}
+	if r.coding != identity {
+		h.SetContentEncodingBytes(codingNames[r.coding])
+	}
+	if status != fasthttp.StatusOK {
+		return all, true
+	}
+	h.SetCanonical(etagKey, r.etag)
+	h.SetCanonical(lastModifiedKey, r.modified)
+	h.SetCanonical(acceptRangesKey, byteRanges)
+	switch r.judge(&ctx.Request.Header) {
+	case notModified:
+		ctx.SetStatusCode(fasthttp.StatusNotModified)
+		return all, false
+	case preconditionFailed:
+		page.Error(ctx, fasthttp.StatusPreconditionFailed, "precondition_failed", "This file is not the version that was asked for.")
+		return all, false
+	}
+	return r.cut(ctx), true
+}
+
+// cut says in the head which part is answered.
+func (r *representation) cut(ctx *fasthttp.RequestCtx) part {
+	h, size := &ctx.Response.Header, r.version.size
+	part := wanted(&ctx.Request.Header, r.validators, size)
 	switch part.kind {
 	case partial:
-		f.ctx.SetStatusCode(fasthttp.StatusPartialContent)
+		ctx.SetStatusCode(fasthttp.StatusPartialContent)
 		h.Set("Content-Range", "bytes "+decimal(part.from)+"-"+decimal(part.from+part.length-1)+"/"+decimal(size))
 	case beyond:
-		f.ctx.SetStatusCode(fasthttp.StatusRequestedRangeNotSatisfiable)
+		ctx.SetStatusCode(fasthttp.StatusRequestedRangeNotSatisfiable)
 		h.Set("Content-Range", "bytes */"+decimal(size))
-		part.length = 0
 	}
-	f.body(file, part.from, part.length)
+	return part
 }
+
+// Names and values as fasthttp takes them without a copy.
+var (
+	nosniffKey, nosniff         = []byte("X-Content-Type-Options"), []byte("nosniff")
+	varyKey, acceptEncoding     = []byte("Vary"), []byte("Accept-Encoding")
+	acceptRangesKey, byteRanges = []byte("Accept-Ranges"), []byte("bytes")
+	cacheControlKey             = []byte("Cache-Control")
+	etagKey                     = []byte("Etag")
+	lastModifiedKey             = []byte("Last-Modified")
+)
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 
-// body sends length bytes of file from an offset, and sees to it that file is closed.
-func (f *files) body(file *os.File, from, length int64) {
-	resp := &f.ctx.Response
-	switch {
-	case f.ctx.IsHead():
-		resp.SkipBody = true
-		resp.Header.SetContentLength(int(length))
-		file.Close()
-	case length <= int64(len([32 << 10]byte{})) && f.readWhole(file, from, int(length)):
-		file.Close()
-	default:
-		resp.SetBodyStream(&fileBody{file: file, section: io.NewSectionReader(file, from, length)}, int(length))
-	}
-}
-
 // readWhole sets a small body at once, which saves a stream. It fails for a file that has become shorter.
-func (f *files) readWhole(file *os.File, from int64, length int) bool {
+func readWhole(resp *fasthttp.Response, file *os.File, p part) bool {
 	buffer := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buffer)
-	if _, err := file.ReadAt(buffer[:length], from); err != nil {
+	if _, err := file.ReadAt(buffer[:p.length], p.from); err != nil {
 		return false
 	}
-	f.ctx.Response.SetBody(buffer[:length])
+	resp.SetBody(buffer[:p.length])
 	return true
 }
 

@@ -1,12 +1,12 @@
 package frontend
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"net/url"
 	"os"
 	"path"
-	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -17,18 +17,25 @@ import (
 )
 
 const (
-	indexName    = "index.html"
-	notFoundName = "404.html"
+	indexName     = "index.html"
+	notFoundName  = "404.html"
+	pageExtension = ".html"
 )
 
 // folder answers ctx from t's folder of files. Nothing outside it can be reached: not by "..", not by an encoding of it, and not
-// through a symbolic link. Folders are not listed, and names that begin with a dot are not there, but for ".well-known".
+// through a symbolic link. Folders are listed only where t says so, and names that begin with a dot are not there, but for ".well-known".
 //
-// The folder is opened for each request, so that a deployment may replace it, or turn a link to it, at any time.
+// Small files are answered from memory. For all else, and for each of those after trust, the folder is opened anew, so that a deployment
+// may replace it, or turn a link to it, at any time.
 func (s *Server) folder(ctx *fasthttp.RequestCtx, t *tenant.Tenant) {
 	if !ctx.IsGet() && !ctx.IsHead() {
 		page.Error(ctx, fasthttp.StatusMethodNotAllowed, "method_not_allowed", "This site can only be read.")
 		ctx.Response.Header.Set("Allow", "GET, HEAD")
+		return
+	}
+	target := ctx.Request.Header.RequestURI()
+	address, query, _ := bytes.Cut(target, question)
+	if isOriginForm(target) && s.recall(ctx, t, address, fasthttp.StatusOK) {
 		return
 	}
 	root, err := os.OpenRoot(t.Frontend.Folder)
@@ -37,10 +44,31 @@ func (s *Server) folder(ctx *fasthttp.RequestCtx, t *tenant.Tenant) {
 		return
 	}
 	defer root.Close()
-	f := &files{ctx: ctx, root: root}
-	if err := f.serve(); err != nil {
+	f := &files{server: s, ctx: ctx, tenant: t, root: root, at: s.memory.now()}
+	if isOriginForm(target) {
+		err = f.serve(string(address), string(query))
+	} else {
+		err = errRefused
+	}
+	if err != nil {
 		f.fail(err)
 	}
+}
+
+var question = []byte("?")
+
+// recall answers from memory alone, or reports that it cannot.
+func (s *Server) recall(ctx *fasthttp.RequestCtx, t *tenant.Tenant, key []byte, status int) bool {
+	a, fresh := s.memory.lookup(t, key)
+	if !fresh {
+		return false
+	}
+	r := &a.representations[a.choose(&ctx.Request.Header)]
+	if r.body == nil {
+		return false
+	}
+	a.answer(ctx, r, status, nil)
+	return true
 }
 
 func (s *Server) missingFolder(ctx *fasthttp.RequestCtx, t *tenant.Tenant, err error) {
@@ -53,102 +81,110 @@ func (s *Server) missingFolder(ctx *fasthttp.RequestCtx, t *tenant.Tenant, err e
 
 // files is one request to a folder.
 type files struct {
-	ctx  *fasthttp.RequestCtx
-	root *os.Root
+	server *Server
+	ctx    *fasthttp.RequestCtx
+	tenant *tenant.Tenant
+	root   *os.Root
+	at     time.Duration // when the folder was opened
 }
 
-// serve answers with the file that the request names, or returns why there is none.
-func (f *files) serve() error {
-	target := f.ctx.Request.Header.RequestURI()
-	if !isOriginForm(target) {
-		return fs.ErrNotExist
+// serve answers with what the address leads to, or returns why there is nothing. A file that is replaced meanwhile is read once more.
+func (f *files) serve(address, query string) error {
+	err := errChanged
+	for try := 0; try < 3 && errors.Is(err, errChanged); try++ {
+		err = f.serveOnce(address, query)
 	}
-	address, query, _ := strings.Cut(string(target), "?")
-	name, folder, err := fileName(address)
-	if err != nil {
+	if err == nil || errors.Is(err, errChanged) {
 		return err
 	}
-	info, err := f.root.Stat(name)
+	f.server.memory.forget(f.tenant, address)
+	if spa := f.tenant.Files.SPA; spa != "" && !errors.Is(err, errRefused) && !errors.Is(err, fs.ErrPermission) && f.isNavigation(address) {
+		return f.sendPage(spa, fasthttp.StatusOK)
+	}
+	return err
+}
+
+func (f *files) serveOnce(address, query string) error {
+	found, err := f.find(address)
 	switch {
 	case err != nil:
 		return err
-	case info.IsDir() && !folder:
-		f.redirect("/"+name+"/", query)
+	case found.redirect != "":
+		f.redirect(found.redirect, query)
 		return nil
-	case info.IsDir():
-		name = path.Join(name, indexName)
-		if info, err = f.root.Stat(name); err != nil {
-			return err
-		}
-	case folder:
-		return fs.ErrNotExist
+	case found.listed:
+		return f.list(found.name)
 	}
-	return f.send(name, info, fasthttp.StatusOK)
+	return f.send(address, found.name, found.info, fasthttp.StatusOK)
 }
 
-// fileName turns the path of a request target into a name within the folder; folder says that it ended with a slash.
-func fileName(target string) (name string, folder bool, err error) {
-	if strings.Contains(strings.ToLower(target), "%2f") {
-		return "", false, fs.ErrNotExist // a slash in a name, which no file has
-	}
-	decoded, err := url.PathUnescape(target)
-	if err != nil || !strings.HasPrefix(decoded, "/") || strings.ContainsAny(decoded, "\\\x00") {
-		return "", false, fs.ErrNotExist
-	}
-	if decoded == "/" {
-		return ".", true, nil
-	}
-	name, folder = strings.CutSuffix(decoded[1:], "/")
-	if !fs.ValidPath(name) || hidden(name) {
-		return "", false, fs.ErrNotExist
-	}
-	return name, folder, nil
+// isNavigation reports whether a browser opens a page: scripts and images that are not there must not become one.
+func (f *files) isNavigation(address string) bool {
+	name, _, err := fileName(address)
+	return err == nil && (name == "." || path.Ext(name) == "") && acceptsHTML(f.ctx.Request.Header.Peek("Accept"))
 }
 
-// hidden reports whether an element of a valid name begins with a dot, but for the folder of RFC 8615.
-func hidden(name string) bool {
-	if name == ".well-known" {
-		return false
-	}
-	name = strings.TrimPrefix(name, ".well-known/")
-	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
-}
-
-// redirect leads to the form of a folder's name that makes relative links in its index work.
+// redirect leads to the one address of a page. No browser may keep that for good, since the next deployment may lead the other way.
 func (f *files) redirect(to, query string) {
 	location := url.URL{Path: to, RawQuery: query}
 	f.ctx.SetStatusCode(fasthttp.StatusMovedPermanently)
 	f.ctx.Response.Header.Set("Location", location.String())
+	f.ctx.Response.Header.Set("Cache-Control", revalidated)
 }
 
-// send answers with a regular file. Anything else is not there; a named pipe must not even be opened.
-func (f *files) send(name string, info fs.FileInfo, status int) error {
-	if !info.Mode().IsRegular() {
-		return fs.ErrNotExist
+// sendPage answers with a page that stands in for what is not there. Its key in memory is no address, as these begin with a slash.
+func (f *files) sendPage(name string, status int) error {
+	if f.server.recall(f.ctx, f.tenant, []byte(name), status) {
+		return nil
 	}
-	file, err := f.root.Open(name)
+	info, err := f.root.Stat(name)
 	if err != nil {
 		return err
 	}
-	if info, err = file.Stat(); err != nil {
-		file.Close()
+	return f.send(name, name, info, status)
+}
+
+// send answers with a regular file, and keeps it in memory under key if it is small. Anything else is not there; a named pipe must not even
+// be opened.
+func (f *files) send(key, name string, info fs.FileInfo, status int) error {
+	if !info.Mode().IsRegular() {
+		return fs.ErrNotExist
+	}
+	a := survey(f.root, f.tenant, name, info)
+	if known, _ := f.server.memory.lookup(f.tenant, []byte(key)); known != nil && known.same(a) {
+		a = known
+	}
+	i := a.choose(&f.ctx.Request.Header)
+	if !a.representations[i].loaded() {
+		loaded, err := a.representations[i].load(f.root)
+		if err != nil {
+			return err
+		}
+		a = a.with(i, loaded)
+	}
+	r := &a.representations[i]
+	if r.body != nil {
+		f.server.memory.keep(f.tenant, key, a, f.at)
+		a.answer(f.ctx, r, status, nil)
+		return nil
+	}
+	file, err := r.open(f.root)
+	if err != nil {
 		return err
 	}
-	f.answer(file, info, status)
+	a.answer(f.ctx, r, status, file)
 	return nil
 }
 
 // fail answers with the folder's own 404.html if there is one.
 func (f *files) fail(err error) {
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		page.Error(f.ctx, fasthttp.StatusForbidden, "forbidden", "This file cannot be read.")
-		return
-	}
-	info, err := f.root.Stat(notFoundName)
-	if err == nil {
-		err = f.send(notFoundName, info, fasthttp.StatusNotFound)
-	}
-	if err != nil {
+	case errors.Is(err, errChanged):
+		page.Error(f.ctx, fasthttp.StatusServiceUnavailable, "file_changing", "This file is being replaced. Please try again in a moment.")
+		f.ctx.Response.Header.Set("Retry-After", "1")
+	case f.sendPage(notFoundName, fasthttp.StatusNotFound) != nil:
 		page.Error(f.ctx, fasthttp.StatusNotFound, "not_found", "There is no page at this address.")
 	}
 }

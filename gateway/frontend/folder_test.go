@@ -29,6 +29,14 @@ func newFolder(t testing.TB, files map[string]string) (s *site, folder string) {
 	return newSite(t, Config{}, &tenant.Tenant{Slug: "anastasia", Frontend: tenant.Frontend{Folder: folder}}), folder
 }
 
+// newFiles is newFolder with a say in how the files are served.
+func newFiles(t testing.TB, how tenant.Files, files map[string]string) (s *site, folder string) {
+	t.Helper()
+	s, folder = newFolder(t, files)
+	s.tenant.Files = how
+	return s, folder
+}
+
 func write(t testing.TB, name, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -214,6 +222,24 @@ func TestFolderConditions(t *testing.T) {
 	f("/file.txt", "Range: bytes=0-4\nIf-Range: \"x\"", 200, "", content)
 	f("/file.txt", "Range: bytes=0-4\nIf-Range: W/"+etag, 200, "", content)
 	f("/file.txt", "Range: bytes=0-4\nIf-None-Match: "+etag, 304, "", "")
+
+	// The order of RFC 9110 §13.2.2: tags before dates, what must hold before what must not.
+	f("/file.txt", "If-Match: "+etag, 200, "", content)
+	f("/file.txt", "If-Match: \"x\"\nIf-Match: "+etag, 200, "", content)
+	f("/file.txt", "If-Match: *", 200, "", content)
+	f("/file.txt", "If-Unmodified-Since: "+now, 200, "", content)
+	f("/file.txt", "If-Unmodified-Since: yesterday", 200, "", content)
+	f("/file.txt", "If-Match: "+etag+"\nIf-Unmodified-Since: "+before, 200, "", content)
+	f("/file.txt", "If-Match: "+etag+"\nIf-None-Match: "+etag, 304, "", "")
+	f("/file.txt", "If-Match: "+etag+"\nRange: bytes=0-4", 206, "bytes 0-4/40000", "01234")
+	for _, failing := range []string{
+		"If-Match: \"x\"", "If-Match: W/" + etag, "If-Unmodified-Since: " + before, "If-Match: \"x\"\nIf-None-Match: " + etag,
+		"If-Match: \"x\"\nIf-Unmodified-Since: " + now, "If-Match: \"x\"\nRange: bytes=0-4",
+	} {
+		if a := s.get(t, "/file.txt", strings.Split(failing, "\n")...); a.status != 412 || len(a.header.Peek("Etag")) > 0 {
+			t.Errorf("%q: %d", failing, a.status)
+		}
+	}
 }
 
 // TestFileCutShort truncates a file while it is sent.

@@ -8,6 +8,7 @@
 // The gateway has identified the tenant, checked the message and set X-Tenant and X-Forwarded-* before. What an upstream gets is
 // written from parsed fields, as exactly one message; what it answers is checked as strictly before a byte of it reaches the client.
 // Bodies stream both ways. It does not compress, cache or balance.
+// Of folders it keeps small files in memory.
 package frontend
 
 import (
@@ -44,6 +45,8 @@ type Config struct {
 	TLS *tls.Config
 	// Timings replaces the built-in timeouts that are not zero.
 	Timings Timings
+	// Memory replaces the built-in bounds of the files in memory that are not zero: 8 MiB a tenant, 128 MiB in all.
+	Memory Memory
 }
 
 // Server serves the frontends and backends of all tenants. It may be used by any number of goroutines at once.
@@ -54,6 +57,7 @@ type Server struct {
 	tunnels tunnels
 	notices notices   // of what is no upstream's
 	scratch sync.Pool // of *exchange
+	memory  *memory   // of small files
 }
 
 // New starts a Server; Close it after the last request.
@@ -68,6 +72,7 @@ func New(c Config) *Server {
 		timings: timings,
 		pool:    newPool(c.TLS, timings),
 		scratch: sync.Pool{New: func() any { return new(exchange) }},
+		memory:  newMemory(c.Memory),
 	}
 }
 
