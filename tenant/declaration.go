@@ -39,6 +39,7 @@ const (
 	keyBodyLimit
 	keyTimeout
 	keyCertificate
+	keyCompress
 )
 
 var tenantKeys = []string{
@@ -57,6 +58,7 @@ var tenantKeys = []string{
 	keyBodyLimit:    "body_limit",
 	keyTimeout:      "timeout",
 	keyCertificate:  "certificate",
+	keyCompress:     "compress",
 }
 
 // entry reads one declaration: the nodes by key, the tenant's .env file, and the tenant as far as it is known.
@@ -97,6 +99,7 @@ func declare(d decoder, n *yaml.Node, base Tenant, files tenantFiles) *declarati
 		e.domains()
 		e.certificate()
 		e.site()
+		e.compress()
 		e.mongo()
 		e.secret()
 		e.cookieDomain()

@@ -104,6 +104,7 @@ func (s *settings) compileDefaults(dns []DNSProvider) Tenant {
 		RedirectToCanonical: s.boolean("defaults.redirect_to_canonical"),
 		Enabled:             s.boolean("defaults.enabled"),
 		Certificate:         s.compileDefaultCertificate(dns),
+		Compress:            s.codings("defaults.compress"),
 	}
 	var err error
 	if v := s.text("defaults.frontend"); v.text != "" {

@@ -38,6 +38,7 @@ type keptTenant struct {
 	Issuer              string        `json:"certificate_issuer,omitempty"`
 	DNS                 string        `json:"certificate_dns,omitempty"`
 	Files               string        `json:"certificate_files,omitempty"`
+	Compress            string        `json:"compress,omitempty"` // absent in files of versions that did not know it
 	Origin              string        `json:"origin"`
 }
 
@@ -78,6 +79,7 @@ func keep(t *Tenant) keptTenant {
 		Issuer:              t.Certificate.Issuer,
 		DNS:                 t.Certificate.DNS,
 		Files:               t.Certificate.Files,
+		Compress:            t.Compress.String(),
 		Origin:              t.Origin,
 	}
 }
@@ -126,6 +128,7 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		Enabled:             k.Enabled,
 		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout},
 		Certificate:         Certificate{Issuer: k.Issuer, DNS: k.DNS, Files: k.Files},
+		Compress:            AllCodings(),
 		Origin:              k.Origin,
 	}
 	err := errors.Join(parseSlug(k.Slug), checkDatabaseName(k.Database, t.Database.Embedded()))
@@ -137,6 +140,11 @@ func (k keptTenant) tenant() (*Tenant, error) {
 	if k.Backend != "" {
 		var bad error
 		t.Backend, bad = parseUpstream(k.Backend)
+		err = errors.Join(err, bad)
+	}
+	if k.Compress != "" {
+		var bad error
+		t.Compress, bad = parseCodings(k.Compress)
 		err = errors.Join(err, bad)
 	}
 	if k.Issuer != "" {

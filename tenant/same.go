@@ -20,6 +20,7 @@ func (t *Tenant) same(other *Tenant) bool {
 		t.Enabled == other.Enabled &&
 		t.Limits == other.Limits &&
 		t.Certificate == other.Certificate &&
+		t.Compress == other.Compress &&
 		originFile(t.Origin) == originFile(other.Origin)
 }
 

@@ -112,7 +112,7 @@ func TestSame(t *testing.T) {
 			Backend:  &url.URL{Scheme: "http", Host: "127.0.0.1:5000"},
 			Database: Database{URI: NewSecret("mongodb://db"), Name: "a"}, JWTSecret: NewSecret("x"), CookieDomain: "example.com",
 			Enabled: true, Limits: Limits{Body: 1, Timeout: time.Second},
-			Certificate: Certificate{Issuer: IssuerInternal, DNS: "main", Files: "/pem"}, Origin: "tenants.yaml:7",
+			Certificate: Certificate{Issuer: IssuerInternal, DNS: "main", Files: "/pem"}, Compress: AllCodings(), Origin: "tenants.yaml:7",
 		}
 	}
 	if !one().same(one()) {
