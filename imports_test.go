@@ -37,6 +37,8 @@ var homes = map[string][]string{
 	"go.mongodb.org/mongo-driver":         {"store", "api", "gateway/certificate/storage"},
 	"github.com/FerretDB/FerretDB":        {"store"},
 	"github.com/valyala/fasthttp":         {"gateway", "api"},
+	"github.com/klauspost/compress":       {"gateway/compress"},
+	"github.com/andybalholm/brotli":       {"gateway/compress"},
 	"github.com/golang-jwt/jwt":           {"api"},
 	"github.com/spf13/cobra":              {"cli"},
 	"github.com/prometheus/client_golang": {"admin"},

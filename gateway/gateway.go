@@ -23,6 +23,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"metahub/gateway/compress"
 	"metahub/gateway/wire"
 	"metahub/tenant"
 )
@@ -78,6 +79,7 @@ type Gateway struct {
 	access    *zap.Logger
 	limits    wire.Limits
 
+	compressor   *compress.Compressor
 	certificates CertificateSource
 	tls          *tls.Config
 	secure       *fasthttp.Server // HTTP/1.1 on the HTTPS address
@@ -121,6 +123,7 @@ func New(config Config) *Gateway {
 	}
 	g.access = g.log.Named("access")
 	g.connections.observer = g.observer
+	g.compressor = compress.New()
 	g.certificates, g.tls = config.Certificates, config.Certificates.TLSConfig()
 	g.exchanges.New = func() any { return new(exchange) }
 	g.bridges.New = func() any { return new(bridge) }

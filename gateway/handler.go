@@ -65,6 +65,7 @@ func (g *Gateway) serve(x *exchange) *refusal {
 	default:
 		g.frontends.Serve(x.ctx, x.tenant)
 	}
+	g.compressor.Answer(x.ctx, x.tenant, x.api)
 	return x.bodyFault()
 }
 

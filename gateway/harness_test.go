@@ -52,6 +52,7 @@ func tenants() []*tenant.Tenant {
 		{Slug: "bert", Domains: []string{"bert.test"}, Enabled: true, Limits: limits},
 		{Slug: "back", Domains: []string{"back.test"}, Enabled: true, Limits: limits, Backend: backend},
 		{Slug: "gone", Domains: []string{"gone.test"}, Limits: limits},
+		{Slug: "press", Domains: []string{"press.test"}, Enabled: true, Limits: limits, Compress: tenant.AllCodings()},
 		{Slug: "canon", Domains: []string{"canon.test", "www.canon.test"}, RedirectToCanonical: true, Enabled: true, Limits: limits},
 	}
 }

@@ -40,6 +40,7 @@ const (
 	keyTimeout
 	keyCertificate
 	keyFiles
+	keyCompress
 )
 
 var tenantKeys = []string{
@@ -59,6 +60,7 @@ var tenantKeys = []string{
 	keyTimeout:      "timeout",
 	keyCertificate:  "certificate",
 	keyFiles:        "files",
+	keyCompress:     "compress",
 }
 
 // entry reads one declaration: the nodes by key, the tenant's .env file, and the tenant as far as it is known.
@@ -100,6 +102,7 @@ func declare(d decoder, n *yaml.Node, base Tenant, files tenantFiles) *declarati
 		e.certificate()
 		e.site()
 		e.serving()
+		e.compress()
 		e.mongo()
 		e.secret()
 		e.cookieDomain()

@@ -105,6 +105,7 @@ func (s *settings) compileDefaults(dns []DNSProvider) Tenant {
 		Enabled:             s.boolean("defaults.enabled"),
 		Certificate:         s.compileDefaultCertificate(dns),
 		Files:               s.compileDefaultFiles(),
+		Compress:            s.codings("defaults.compress"),
 	}
 	var err error
 	if v := s.text("defaults.frontend"); v.text != "" {

@@ -39,6 +39,7 @@ type keptTenant struct {
 	DNS                 string        `json:"certificate_dns,omitempty"`
 	Files               string        `json:"certificate_files,omitempty"`
 	Serving             *Files        `json:"files,omitempty"`
+	Compress            string        `json:"compress,omitempty"` // absent in files of versions that did not know it
 	Origin              string        `json:"origin"`
 }
 
@@ -80,6 +81,7 @@ func keep(t *Tenant) keptTenant {
 		DNS:                 t.Certificate.DNS,
 		Files:               t.Certificate.Files,
 		Serving:             &t.Files,
+		Compress:            t.Compress.String(),
 		Origin:              t.Origin,
 	}
 }
@@ -129,6 +131,7 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout},
 		Certificate:         Certificate{Issuer: k.Issuer, DNS: k.DNS, Files: k.Files},
 		Files:               defaultFiles(),
+		Compress:            AllCodings(),
 		Origin:              k.Origin,
 	}
 	if k.Serving != nil {
@@ -143,6 +146,11 @@ func (k keptTenant) tenant() (*Tenant, error) {
 	if k.Backend != "" {
 		var bad error
 		t.Backend, bad = parseUpstream(k.Backend)
+		err = errors.Join(err, bad)
+	}
+	if k.Compress != "" {
+		var bad error
+		t.Compress, bad = parseCodings(k.Compress)
 		err = errors.Join(err, bad)
 	}
 	if k.Issuer != "" {

@@ -94,14 +94,14 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		RedirectToCanonical: true, Folder: filepath.Join(folder, "site"), Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb://gateway:hunter2@db.example.com/?authSource=admin", Database: "ensotek", JWTSecret: "also-a-secret",
 		CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second,
-		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Origin: path + ":54", Serving: &shared,
+		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Compress: "true", Origin: path + ":54", Serving: &shared,
 	})
 	f("anastasia", keptTenant{
 		Slug: "anastasia", Brand: "KoenigsMassage", Domains: []string{"xn--knigsmassage-4ib.de"},
 		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb+srv://cluster.example.com/anastasia", Database: "anastasia_live", JWTSecret: "correct horse battery staple",
 		BodyLimit: 1 << 20, Timeout: 5 * time.Second,
-		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Origin: path + ":61",
+		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Compress: "false", Origin: path + ":61",
 		Serving: &Files{Cache: []CacheRule{{"/assets/**", "public, max-age=31536000, immutable"}, {"*.pdf", "no-store"}}},
 	})
 	f("radanor", keptTenant{
@@ -109,7 +109,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb://db2.example.com/radanor", Database: "radanor", JWTSecret: "a $ecret # with all",
 		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second,
-		Issuer: IssuerLetsEncrypt, DNS: "other", Origin: filepath.Join(folder, "tenants.d", "radanor.yaml") + ":2",
+		Issuer: IssuerLetsEncrypt, DNS: "other", Compress: "gzip,br", Origin: filepath.Join(folder, "tenants.d", "radanor.yaml") + ":2",
 		Serving: &shared,
 	})
 }

@@ -21,6 +21,7 @@ func (t *Tenant) same(other *Tenant) bool {
 		t.Limits == other.Limits &&
 		t.Certificate == other.Certificate &&
 		t.Files.same(&other.Files) &&
+		t.Compress == other.Compress &&
 		originFile(t.Origin) == originFile(other.Origin)
 }
 

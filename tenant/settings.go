@@ -13,7 +13,7 @@ import (
 // setting is one key outside the tenants, with what holds when nobody sets it.
 type setting struct {
 	key      string
-	fallback any // string, bool or []string; tells the type as well. []*yaml.Node is a list that only the file can hold
+	fallback any // string, bool, []string or Codings; tells the type as well. []*yaml.Node is a list that only the file can hold
 }
 
 // allSettings lists every key of gateway: and defaults:. They are bound one by one, since viper finds no variable of the environment
@@ -63,6 +63,7 @@ var allSettings = []setting{
 	{"defaults.files.spa", ""},
 	{"defaults.files.listing", false},
 	{"defaults.files.cache", []*yaml.Node(nil)},
+	{"defaults.compress", AllCodings()},
 }
 
 // settings are the values outside the tenants in viper's order: flags, environment, file, defaults. A viper lives for one load, and
@@ -138,6 +139,10 @@ func (s *settings) readField(n *yaml.Node, key string) {
 			places = []place{s.place(n)}
 		}
 		s.doc[key], s.where[key] = texts, places
+	case Codings:
+		if v, ok := s.decoder.codings(n, key); ok {
+			s.doc[key], s.where[key] = v.text, []place{v.at}
+		}
 	case []*yaml.Node:
 		if n.Kind != yaml.SequenceNode {
 			s.fault(s.place(n), "%s is %s: write a list, one \"- name: …\" an item", key, kindOf(n))

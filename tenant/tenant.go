@@ -45,6 +45,8 @@ type Tenant struct {
 	Certificate Certificate
 	// Files says how the folder is served, where the frontend is one.
 	Files Files
+	// Compress says what the tenant's answers are compressed with; the zero value compresses nothing.
+	Compress Codings
 	// Origin is where this version of the tenant was read, "tenants.yaml:14". An unchanged tenant stays the same *Tenant over reloads,
 	// so its line is that of the load in which it last changed.
 	Origin string

@@ -116,7 +116,7 @@ func TestSame(t *testing.T) {
 			Database: Database{URI: NewSecret("mongodb://db"), Name: "a"}, JWTSecret: NewSecret("x"), CookieDomain: "example.com",
 			Enabled: true, Limits: Limits{Body: 1, Timeout: time.Second},
 			Certificate: Certificate{Issuer: IssuerInternal, DNS: "main", Files: "/pem"}, Origin: "tenants.yaml:7",
-			Files: files(),
+			Files: files(), Compress: AllCodings(),
 		}
 	}
 	if !one().same(one()) {

@@ -23,6 +23,7 @@ type body struct {
 	err    error // why there is no more, io.EOF after a complete body
 	closed bool
 	done   func(bytes int64, err error)
+	handover
 }
 
 var _ Streamed = (*body)(nil)
@@ -153,7 +154,7 @@ func (b *body) end(err error) {
 
 // Close implements io.Closer. It may be called more than once.
 func (b *body) Close() error {
-	if b.closed {
+	if b.closed || b.handedOver() {
 		return nil
 	}
 	b.closed = true

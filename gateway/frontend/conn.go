@@ -24,6 +24,12 @@ type conn struct {
 	peek   func(fd uintptr)
 	peeked [1]byte
 	silent bool
+
+	// Of glance, likewise.
+	spy   func(fd uintptr)
+	ahead [64]byte
+	seen  []byte // at the front of ahead
+	ended bool
 }
 
 // readers are shared by all connections, so that one at rest holds no buffer.

@@ -110,6 +110,7 @@ type fileBody struct {
 	err     error // why there is no more, io.EOF after the whole part
 	closed  bool
 	done    func(bytes int64, err error)
+	handover
 }
 
 var _ Streamed = (*fileBody)(nil)
@@ -143,7 +144,7 @@ func (b *fileBody) WriteTo(w io.Writer) (int64, error) {
 
 // Close implements io.Closer. It may be called more than once.
 func (b *fileBody) Close() error {
-	if b.closed {
+	if b.closed || b.handedOver() {
 		return nil
 	}
 	b.closed = true
