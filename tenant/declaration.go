@@ -39,6 +39,7 @@ const (
 	keyBodyLimit
 	keyTimeout
 	keyCertificate
+	keyHold
 )
 
 var tenantKeys = []string{
@@ -57,6 +58,7 @@ var tenantKeys = []string{
 	keyBodyLimit:    "body_limit",
 	keyTimeout:      "timeout",
 	keyCertificate:  "certificate",
+	keyHold:         "hold",
 }
 
 // entry reads one declaration: the nodes by key, the tenant's .env file, and the tenant as far as it is known.
@@ -243,6 +245,11 @@ func (e *entry) site() {
 	}
 	e.tenant.Limits.Body = e.size(e.fields[keyBodyLimit], tenantKeys[keyBodyLimit], e.tenant.Limits.Body)
 	e.tenant.Limits.Timeout = e.duration(e.fields[keyTimeout], tenantKeys[keyTimeout], e.tenant.Limits.Timeout)
+	if v, ok := e.decoder.text(e.fields[keyHold], tenantKeys[keyHold]); ok {
+		hold, err := parseHold(v.text)
+		e.check(keyHold, v.at, err)
+		e.tenant.Limits.Hold = hold
+	}
 }
 
 func (e *entry) mongo() {

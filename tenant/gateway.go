@@ -124,6 +124,9 @@ func (s *settings) compileDefaults(dns []DNSProvider) Tenant {
 	v = s.text("defaults.timeout")
 	base.Limits.Timeout, err = parseTimeout(v.text)
 	s.check("defaults.timeout", v.at, err)
+	v = s.text("defaults.hold")
+	base.Limits.Hold, err = parseHold(v.text)
+	s.check("defaults.hold", v.at, err)
 	return base
 }
 

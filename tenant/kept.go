@@ -35,6 +35,7 @@ type keptTenant struct {
 	Enabled             bool          `json:"enabled"`
 	BodyLimit           int64         `json:"body_limit"`
 	Timeout             time.Duration `json:"timeout"`
+	Hold                time.Duration `json:"hold,omitempty"`
 	Issuer              string        `json:"certificate_issuer,omitempty"`
 	DNS                 string        `json:"certificate_dns,omitempty"`
 	Files               string        `json:"certificate_files,omitempty"`
@@ -75,6 +76,7 @@ func keep(t *Tenant) keptTenant {
 		Enabled:             t.Enabled,
 		BodyLimit:           t.Limits.Body,
 		Timeout:             t.Limits.Timeout,
+		Hold:                t.Limits.Hold,
 		Issuer:              t.Certificate.Issuer,
 		DNS:                 t.Certificate.DNS,
 		Files:               t.Certificate.Files,
@@ -124,7 +126,7 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		JWTSecret:           NewSecret(k.JWTSecret),
 		CookieDomain:        k.CookieDomain,
 		Enabled:             k.Enabled,
-		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout},
+		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout, Hold: k.Hold},
 		Certificate:         Certificate{Issuer: k.Issuer, DNS: k.DNS, Files: k.Files},
 		Origin:              k.Origin,
 	}

@@ -57,6 +57,7 @@ var allSettings = []setting{
 	{"defaults.enabled", true},
 	{"defaults.body_limit", "10MiB"},
 	{"defaults.timeout", "60s"},
+	{"defaults.hold", "10s"},
 	{"defaults.certificate.issuer", ""},
 	{"defaults.certificate.dns", ""},
 }

@@ -87,6 +87,8 @@ type Limits struct {
 	Body int64
 	// Timeout is how long a frontend or backend may take to the first byte of its answer; then 504.
 	Timeout time.Duration
+	// Hold is how long a request waits for a frontend or backend that refuses connections, as while it restarts; 0 is not at all.
+	Hold time.Duration
 }
 
 // Gateway is the part of tenants.yaml that is not about a tenant. It is immutable.

@@ -7,7 +7,7 @@
 //
 // The gateway has identified the tenant, checked the message and set X-Tenant and X-Forwarded-* before. What an upstream gets is
 // written from parsed fields, as exactly one message; what it answers is checked as strictly before a byte of it reaches the client.
-// Bodies stream both ways. It does not compress, cache or balance.
+// Bodies stream both ways. While an upstream restarts, requests wait for it. It does not compress, cache or balance.
 package frontend
 
 import (

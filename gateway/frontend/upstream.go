@@ -23,13 +23,15 @@ type upstream struct {
 	timings Timings
 	used    atomic.Int64 // Unix time in seconds of the last request
 	notices notices
+	outage  outage
 
 	mu      sync.Mutex
 	idle    []*conn // the last one is the one used last
 	retired bool    // no connection is kept any more
 }
 
-func newUpstream(u *url.URL, base *tls.Config, timings Timings) *upstream {
+// newUpstream makes the upstream of a URL; what it starts is counted in started.
+func newUpstream(u *url.URL, base *tls.Config, timings Timings, started *sync.WaitGroup) *upstream {
 	port := u.Port()
 	if port == "" {
 		port = "80"
@@ -38,6 +40,7 @@ func newUpstream(u *url.URL, base *tls.Config, timings Timings) *upstream {
 		}
 	}
 	up := &upstream{address: net.JoinHostPort(u.Hostname(), port), timings: timings}
+	up.outage.room.size, up.outage.probes = maxHeld, started
 	if u.Scheme == "https" {
 		up.tls = base.Clone()
 		up.tls.ServerName = u.Hostname()
@@ -91,6 +94,35 @@ func (up *upstream) put(c *conn) {
 	}
 }
 
+// open dials, unless it is known that nobody listens.
+func (up *upstream) open(now time.Time) (*conn, error) {
+	if err := up.outage.mayDial(now); err != nil {
+		return nil, err
+	}
+	c, err := up.dial()
+	switch {
+	case err == nil:
+		up.outage.connected()
+	case isAbsent(err):
+		up.outage.refused(err, now)
+	}
+	return c, err
+}
+
+// probe reports whether the upstream takes connections again. The connection that shows it is kept for the first who waits.
+func (up *upstream) probe() bool {
+	c, err := up.dial()
+	if isAbsent(err) {
+		up.outage.refused(err, time.Now())
+		return false
+	}
+	if err == nil {
+		up.put(c)
+	}
+	up.outage.connected() // if it failed otherwise, those who wait meet the same and say so
+	return true
+}
+
 // dial opens a new connection, with TLS if the upstream is https.
 func (up *upstream) dial() (*conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), up.timings.Dial)
@@ -126,8 +158,9 @@ func (up *upstream) closeIdle(before time.Time) {
 	}
 }
 
-// retire closes all unused connections, and those in use when their request ends.
+// retire closes all unused connections, and those in use when their request ends. Nobody waits for the upstream any more.
 func (up *upstream) retire() {
+	up.outage.stop()
 	up.mu.Lock()
 	up.retired = true
 	old := up.idle

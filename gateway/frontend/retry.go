@@ -1,0 +1,67 @@
+package frontend
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// maxSends is how often one request is sent at most: over a connection that its upstream had just closed, to an upstream that stops in
+// the moment in which it is asked, and to the one that has started since.
+const maxSends = 3
+
+// roundTrip gets the head of an answer. While the upstream is not there it waits, and a request that was lost on the way is sent again
+// where nobody can tell the difference.
+func (x *exchange) roundTrip() error {
+	for sends := 1; ; sends++ {
+		if err := x.connect(sends > 1); err != nil {
+			return err
+		}
+		err := x.attempt()
+		if err == nil || !x.mayRetry(err, sends) {
+			return err
+		}
+	}
+}
+
+// connect gets an unused connection, unless a fresh one is asked for, or opens one.
+func (x *exchange) connect(fresh bool) error {
+	for {
+		x.started = time.Now() // only now: a client may have been slow to send a small body, and the request may have been held
+		if !fresh {
+			if x.conn = x.upstream.take(x.started); x.conn != nil {
+				return nil
+			}
+		}
+		var err error
+		if x.conn, err = x.upstream.open(x.started); err == nil {
+			return nil
+		}
+		if !isAbsent(err) {
+			return dialError{err}
+		}
+		if err := x.hold(err); err != nil {
+			return err
+		}
+		fresh = false // all connections are now, and the one that ended the wait is among them
+	}
+}
+
+// mayRetry reports whether a request that was sent that often and came to nothing may be sent again. It may if not a byte of it has
+// left; or if it may arrive twice (RFC 9110 §9.2.2), can be sent twice, and not a byte of an answer has come. Of the latter only a
+// connection that was used before is no news; a new one that ends so is an upstream that stops, for which the tenant wants to wait, or
+// one that the request itself has brought down.
+func (x *exchange) mayRetry(err error, sends int) bool {
+	if sends >= maxSends || x.conn.received > 0 || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, errLeft) {
+		return false
+	}
+	switch {
+	case x.unsent:
+		return true
+	case !x.request.idempotent || x.request.upload != nil:
+		return false
+	case x.conn.reused:
+		return true
+	}
+	return x.tenant.Limits.Hold > 0 && x.request.body == 0 && !isTLS(err)
+}
