@@ -127,6 +127,9 @@ func (s *settings) compileDefaults(dns []DNSProvider) Tenant {
 	v = s.text("defaults.hold")
 	base.Limits.Hold, err = parseHold(v.text)
 	s.check("defaults.hold", v.at, err)
+	v = s.text("defaults.balance")
+	base.Balance, err = parseBalance(v.text)
+	s.check("defaults.balance", v.at, err)
 	return base
 }
 

@@ -21,25 +21,28 @@ type keptTenants struct {
 }
 
 type keptTenant struct {
-	Slug                string        `json:"slug"`
-	Brand               string        `json:"brand"`
-	Domains             []string      `json:"domains"`
-	RedirectToCanonical bool          `json:"redirect_to_canonical,omitempty"`
-	Folder              string        `json:"folder,omitempty"`
-	Frontend            string        `json:"frontend,omitempty"`
-	Backend             string        `json:"backend,omitempty"`
-	MongoURI            string        `json:"mongo_uri,omitempty"`
-	Database            string        `json:"database"`
-	JWTSecret           string        `json:"jwt_secret"`
-	CookieDomain        string        `json:"cookie_domain,omitempty"`
-	Enabled             bool          `json:"enabled"`
-	BodyLimit           int64         `json:"body_limit"`
-	Timeout             time.Duration `json:"timeout"`
-	Hold                time.Duration `json:"hold,omitempty"`
-	Issuer              string        `json:"certificate_issuer,omitempty"`
-	DNS                 string        `json:"certificate_dns,omitempty"`
-	Files               string        `json:"certificate_files,omitempty"`
-	Origin              string        `json:"origin"`
+	Slug                string         `json:"slug"`
+	Brand               string         `json:"brand"`
+	Domains             []string       `json:"domains"`
+	RedirectToCanonical bool           `json:"redirect_to_canonical,omitempty"`
+	Folder              string         `json:"folder,omitempty"`
+	Frontend            string         `json:"frontend,omitempty"`
+	Backend             string         `json:"backend,omitempty"`
+	MongoURI            string         `json:"mongo_uri,omitempty"`
+	Database            string         `json:"database"`
+	JWTSecret           string         `json:"jwt_secret"`
+	CookieDomain        string         `json:"cookie_domain,omitempty"`
+	Enabled             bool           `json:"enabled"`
+	BodyLimit           int64          `json:"body_limit"`
+	Timeout             time.Duration  `json:"timeout"`
+	Hold                time.Duration  `json:"hold,omitempty"`
+	Frontends           []keptUpstream `json:"frontends,omitempty"`
+	Backends            []keptUpstream `json:"backends,omitempty"`
+	Balance             Balance        `json:"balance,omitempty"`
+	Issuer              string         `json:"certificate_issuer,omitempty"`
+	DNS                 string         `json:"certificate_dns,omitempty"`
+	Files               string         `json:"certificate_files,omitempty"`
+	Origin              string         `json:"origin"`
 }
 
 func keptPath(data string) string { return filepath.Join(data, "last-good.json") }
@@ -77,6 +80,9 @@ func keep(t *Tenant) keptTenant {
 		BodyLimit:           t.Limits.Body,
 		Timeout:             t.Limits.Timeout,
 		Hold:                t.Limits.Hold,
+		Frontends:           keepUpstreams(t.Frontend.Upstreams),
+		Backends:            keepUpstreams(t.Backends),
+		Balance:             t.Balance,
 		Issuer:              t.Certificate.Issuer,
 		DNS:                 t.Certificate.DNS,
 		Files:               t.Certificate.Files,
@@ -129,6 +135,7 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout, Hold: k.Hold},
 		Certificate:         Certificate{Issuer: k.Issuer, DNS: k.DNS, Files: k.Files},
 		Origin:              k.Origin,
+		Balance:             k.Balance,
 	}
 	err := errors.Join(parseSlug(k.Slug), checkDatabaseName(k.Database, t.Database.Embedded()))
 	if k.Frontend != "" {
@@ -141,6 +148,10 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		t.Backend, bad = parseUpstream(k.Backend)
 		err = errors.Join(err, bad)
 	}
+	frontends, bad := readUpstreams(k.Frontends)
+	backends, bad2 := readUpstreams(k.Backends)
+	t.Frontend.Upstreams, t.Backends = frontends, backends
+	err = errors.Join(err, bad, bad2)
 	if k.Issuer != "" {
 		_, bad := parseIssuer(k.Issuer)
 		err = errors.Join(err, bad)

@@ -58,6 +58,7 @@ var allSettings = []setting{
 	{"defaults.body_limit", "10MiB"},
 	{"defaults.timeout", "60s"},
 	{"defaults.hold", "10s"},
+	{"defaults.balance", "round_robin"},
 	{"defaults.certificate.issuer", ""},
 	{"defaults.certificate.dns", ""},
 }

@@ -156,12 +156,22 @@ func (x *exchange) hold(cause error) error {
 	if !ok {
 		return dialError{cause}
 	}
-	err := x.wait(over, x.held)
-	if err == errWaited {
+	until := x.held
+	if soon := now.Add(lookElsewhere); x.choice.url == nil && soon.Before(until) {
+		until = soon
+	}
+	err := x.wait(over, until)
+	if err == errWaited && until.Equal(x.held) {
 		return dialError{cause}
+	}
+	if err == errWaited {
+		return nil
 	}
 	return err
 }
+
+// lookElsewhere is how long a request waits for one of several upstreams before it tries the next, which may be back first.
+const lookElsewhere = 4 * probeEvery
 
 // errCrowded is a request that finds no place to wait.
 var errCrowded = errors.New("too many requests wait for the upstream")

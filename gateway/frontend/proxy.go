@@ -2,7 +2,6 @@ package frontend
 
 import (
 	"errors"
-	"net/url"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -15,8 +14,9 @@ type exchange struct {
 	server   *Server
 	ctx      *fasthttp.RequestCtx
 	tenant   *tenant.Tenant
-	upstream *upstream
-	backend  bool // the answer is an API's
+	choice   choice    // of upstreams
+	upstream *upstream // the one chosen
+	backend  bool      // the answer is an API's
 	conn     *conn
 	upload   *upload // nil if the request's body is small
 	request  request
@@ -28,13 +28,11 @@ type exchange struct {
 	unwatch func() bool // ends watch; false if the client has left
 }
 
-// proxy answers ctx with what the upstream at u answers, or with an error page.
-func (s *Server) proxy(ctx *fasthttp.RequestCtx, t *tenant.Tenant, u *url.URL, backend bool) {
-	up := s.pool.get(u, time.Now())
-	ctx.SetUserValue(UpstreamKey, up)
-
+// proxy answers ctx with what one of the upstreams answers, or with an error page.
+func (s *Server) proxy(ctx *fasthttp.RequestCtx, t *tenant.Tenant, among choice, backend bool) {
 	x := s.scratch.Get().(*exchange)
-	x.server, x.ctx, x.tenant, x.upstream, x.backend = s, ctx, t, up, backend
+	x.server, x.ctx, x.tenant, x.choice, x.backend = s, ctx, t, among, backend
+	x.choose()
 	err := x.run()
 	if err != nil {
 		x.fail(err)

@@ -18,12 +18,15 @@ type origin struct{ scheme, host string }
 
 // upstream is one origin and its unused connections. It may be used by any number of goroutines at once.
 type upstream struct {
-	address string // "127.0.0.1:3001"
-	tls     *tls.Config
-	timings Timings
-	used    atomic.Int64 // Unix time in seconds of the last request
-	notices notices
-	outage  outage
+	address  string // "127.0.0.1:3001"
+	tls      *tls.Config
+	timings  Timings
+	used     atomic.Int64 // Unix time in seconds of the last request
+	notices  notices
+	outage   outage
+	standing standing
+	turn     atomic.Uint32 // of the lists that begin with it
+	busy     atomic.Int32  // connections in use
 
 	mu      sync.Mutex
 	idle    []*conn // the last one is the one used last
@@ -61,6 +64,7 @@ func (up *upstream) take(now time.Time) *conn {
 		}
 		if now.Sub(c.since) < up.timings.Idle && c.quiet() {
 			c.resume()
+			c.use(up)
 			return c
 		}
 		c.Close()
@@ -103,6 +107,7 @@ func (up *upstream) open(now time.Time) (*conn, error) {
 	switch {
 	case err == nil:
 		up.outage.connected()
+		c.use(up)
 	case isAbsent(err):
 		up.outage.refused(err, now)
 	}
