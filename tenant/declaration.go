@@ -41,6 +41,7 @@ const (
 	keyCertificate
 	keyHold
 	keyBalance
+	keyConnections
 )
 
 var tenantKeys = []string{
@@ -61,6 +62,7 @@ var tenantKeys = []string{
 	keyCertificate:  "certificate",
 	keyHold:         "hold",
 	keyBalance:      "balance",
+	keyConnections:  "connections",
 }
 
 // entry reads one declaration: the nodes by key, the tenant's .env file, and the tenant as far as it is known.

@@ -130,6 +130,9 @@ func (s *settings) compileDefaults(dns []DNSProvider) Tenant {
 	v = s.text("defaults.balance")
 	base.Balance, err = parseBalance(v.text)
 	s.check("defaults.balance", v.at, err)
+	v = s.text("defaults.connections")
+	base.Limits.Connections, err = parseConnections(v.text)
+	s.check("defaults.connections", v.at, err)
 	return base
 }
 

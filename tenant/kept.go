@@ -36,6 +36,7 @@ type keptTenant struct {
 	BodyLimit           int64          `json:"body_limit"`
 	Timeout             time.Duration  `json:"timeout"`
 	Hold                time.Duration  `json:"hold,omitempty"`
+	Connections         int            `json:"connections,omitempty"`
 	Frontends           []keptUpstream `json:"frontends,omitempty"`
 	Backends            []keptUpstream `json:"backends,omitempty"`
 	Balance             Balance        `json:"balance,omitempty"`
@@ -80,6 +81,7 @@ func keep(t *Tenant) keptTenant {
 		BodyLimit:           t.Limits.Body,
 		Timeout:             t.Limits.Timeout,
 		Hold:                t.Limits.Hold,
+		Connections:         t.Limits.Connections,
 		Frontends:           keepUpstreams(t.Frontend.Upstreams),
 		Backends:            keepUpstreams(t.Backends),
 		Balance:             t.Balance,
@@ -132,7 +134,7 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		JWTSecret:           NewSecret(k.JWTSecret),
 		CookieDomain:        k.CookieDomain,
 		Enabled:             k.Enabled,
-		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout, Hold: k.Hold},
+		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout, Hold: k.Hold, Connections: max(0, k.Connections)},
 		Certificate:         Certificate{Issuer: k.Issuer, DNS: k.DNS, Files: k.Files},
 		Origin:              k.Origin,
 		Balance:             k.Balance,

@@ -83,21 +83,21 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		Slug: "ensotek", Brand: "Ensotek GmbH", Domains: []string{"ensotek.de", "*.ensotek.de", "ensotek.com.tr"},
 		RedirectToCanonical: true, Folder: filepath.Join(folder, "site"), Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb://gateway:hunter2@db.example.com/?authSource=admin", Database: "ensotek", JWTSecret: "also-a-secret",
-		CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin,
-		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Origin: path + ":55",
+		CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin, Connections: 100,
+		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Origin: path + ":56",
 	})
 	f("anastasia", keptTenant{
 		Slug: "anastasia", Brand: "KoenigsMassage", Domains: []string{"xn--knigsmassage-4ib.de"},
 		Frontend: "http://127.0.0.1:3000", Backends: []keptUpstream{{"http://127.0.0.1:5000", 1}, {"https://b.internal", 3}}, Balance: LeastConnections,
 		MongoURI: "mongodb+srv://cluster.example.com/anastasia", Database: "anastasia_live", JWTSecret: "correct horse battery staple",
-		BodyLimit: 1 << 20, Timeout: 5 * time.Second,
-		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Origin: path + ":62",
+		BodyLimit: 1 << 20, Timeout: 5 * time.Second, Connections: 7,
+		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Origin: path + ":63",
 	})
 	f("radanor", keptTenant{
 		Slug: "radanor", Brand: "Radanor", Domains: []string{"radanor.com"}, RedirectToCanonical: true,
 		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb://db2.example.com/radanor", Database: "radanor", JWTSecret: "a $ecret # with all",
-		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin,
+		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin, Connections: 100,
 		Issuer: IssuerLetsEncrypt, DNS: "other", Origin: filepath.Join(folder, "tenants.d", "radanor.yaml") + ":2",
 	})
 }
@@ -114,7 +114,7 @@ func TestLoadDefaults(t *testing.T) {
 	}
 	a := d.Tenants()[0]
 	if a.Brand != "a" || !a.Enabled || a.RedirectToCanonical || !a.Frontend.IsZero() || a.Backend != nil ||
-		!a.Database.Embedded() || a.Database.Name != "a" || a.Limits != (Limits{Body: 10 << 20, Timeout: 60 * time.Second, Hold: 10 * time.Second}) {
+		!a.Database.Embedded() || a.Database.Name != "a" || a.Limits != (Limits{Body: 10 << 20, Timeout: 60 * time.Second, Hold: 10 * time.Second, Connections: 256}) {
 		t.Errorf("the tenant is %+v", a)
 	}
 }

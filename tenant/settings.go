@@ -59,6 +59,7 @@ var allSettings = []setting{
 	{"defaults.timeout", "60s"},
 	{"defaults.hold", "10s"},
 	{"defaults.balance", "round_robin"},
+	{"defaults.connections", "256"},
 	{"defaults.certificate.issuer", ""},
 	{"defaults.certificate.dns", ""},
 }

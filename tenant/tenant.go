@@ -100,6 +100,9 @@ type Limits struct {
 	Timeout time.Duration
 	// Hold is how long a request waits for a frontend or backend that refuses connections, as while it restarts; 0 is not at all.
 	Hold time.Duration
+	// Connections is how many connections to one upstream may be in use, by all tenants, for another request of this one to go there. 0 is
+	// the default.
+	Connections int
 }
 
 // Gateway is the part of tenants.yaml that is not about a tenant. It is immutable.

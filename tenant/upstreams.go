@@ -72,6 +72,11 @@ func (e *entry) sharing() {
 		e.check(keyBalance, v.at, err)
 		e.tenant.Balance = balance
 	}
+	if v, ok := e.says(keyConnections, ""); ok {
+		connections, err := parseConnections(v.text)
+		e.check(keyConnections, v.at, err)
+		e.tenant.Limits.Connections = connections
+	}
 	if v, ok := e.says(keyHold, ""); ok {
 		hold, err := parseHold(v.text)
 		e.check(keyHold, v.at, err)
@@ -126,6 +131,15 @@ func parseBalance(text string) (Balance, error) {
 		return b, nil
 	}
 	return "", fmt.Errorf("%q is not known: write round_robin or least_connections", clip(text))
+}
+
+// parseConnections reads how many connections to one upstream may be in use.
+func parseConnections(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 65535 {
+		return 0, fmt.Errorf("%q is not a whole number from 1 to 65535: write it like 256", clip(text))
+	}
+	return n, nil
 }
 
 // keptUpstream is an Upstream in the file of last good versions.

@@ -18,7 +18,8 @@ type choice struct {
 // not out as long as there is one; when all have been tried it begins anew.
 func (x *exchange) choose() {
 	c := &x.choice
-	up, now := x.upstream, time.Now()
+	var up *upstream
+	now := time.Now()
 	switch {
 	case c.url != nil:
 		up = x.server.pool.get(c.url, now)

@@ -23,6 +23,8 @@ type conn struct {
 
 	usedBy atomic.Pointer[upstream] // which counts it as busy; nil while it rests
 
+	share atomic.Pointer[share] // that it takes a place of; nil while it rests, and once it waits for events only
+
 	// Of quiet, kept so that it allocates once only.
 	peek   func(fd uintptr)
 	peeked [1]byte
@@ -68,8 +70,17 @@ func (c *conn) use(up *upstream) {
 }
 
 func (c *conn) unuse() {
+	c.linger()
 	if up := c.usedBy.Swap(nil); up != nil {
 		up.busy.Add(-1)
+	}
+}
+
+// linger gives the place at the gate to another, although the connection stays in use: events and WebSockets are open for as long as
+// somebody looks at the page, and cost the upstream little.
+func (c *conn) linger() {
+	if s := c.share.Swap(nil); s != nil {
+		s.leave()
 	}
 }
 

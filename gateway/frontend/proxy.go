@@ -17,6 +17,7 @@ type exchange struct {
 	choice   choice    // of upstreams
 	upstream *upstream // the one chosen
 	backend  bool      // the answer is an API's
+	share    *share    // of the upstream's connections, that the connection counts for
 	conn     *conn
 	upload   *upload // nil if the request's body is small
 	request  request

@@ -47,14 +47,12 @@ func (x *exchange) judge(err error) {
 // If none can be reached it waits for those that are not there.
 func (x *exchange) connect(fresh bool) error {
 	for {
-		x.started = time.Now() // only now: a client may have been slow to send a small body, and the request may have been held
-		if !fresh {
-			if x.conn = x.upstream.take(x.started); x.conn != nil {
-				return nil
-			}
+		if err := x.enter(); err != nil {
+			return err
 		}
-		var err error
-		if x.conn, err = x.upstream.open(x.started); err == nil {
+		x.started = time.Now() // only now: a client may have been slow to send a small body, and the request may have waited
+		err := x.reach(fresh)
+		if err == nil {
 			return nil
 		}
 		x.upstream.standing.fault(x.started)
@@ -73,6 +71,23 @@ func (x *exchange) connect(fresh bool) error {
 			}
 		}
 	}
+}
+
+// reach gets a connection to the upstream, and counts it as one of the tenant's. After an error it is none.
+func (x *exchange) reach(fresh bool) (err error) {
+	x.conn = nil
+	if !fresh {
+		x.conn = x.upstream.take(x.started)
+	}
+	if x.conn == nil {
+		x.conn, err = x.upstream.open(x.started)
+	}
+	if err != nil {
+		x.share.leave()
+		return err
+	}
+	x.conn.share.Store(x.share)
+	return nil
 }
 
 // mayRetry reports whether a request that was sent that often and came to nothing may be sent again. It may if not a byte of it has

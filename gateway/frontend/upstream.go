@@ -25,6 +25,7 @@ type upstream struct {
 	notices  notices
 	outage   outage
 	standing standing
+	gate     gate
 	turn     atomic.Uint32 // of the lists that begin with it
 	busy     atomic.Int32  // connections in use
 
@@ -43,6 +44,7 @@ func newUpstream(u *url.URL, base *tls.Config, timings Timings, started *sync.Wa
 		}
 	}
 	up := &upstream{address: net.JoinHostPort(u.Hostname(), port), timings: timings}
+	up.gate.room.size = maxQueued
 	up.outage.room.size, up.outage.probes = maxHeld, started
 	if u.Scheme == "https" {
 		up.tls = base.Clone()
@@ -86,6 +88,7 @@ func (up *upstream) pop() *conn {
 
 // put keeps c for the next request. Nothing of the last one may be left in it.
 func (up *upstream) put(c *conn) {
+	share := c.share.Swap(nil)
 	c.rest()
 	up.mu.Lock()
 	keep := !up.retired && len(up.idle) < maxIdle
@@ -95,6 +98,9 @@ func (up *upstream) put(c *conn) {
 	up.mu.Unlock()
 	if !keep {
 		c.Close()
+	}
+	if share != nil {
+		share.leave() // only now, so that who waits for a place finds the connection
 	}
 }
 
@@ -149,6 +155,7 @@ func (up *upstream) dial() (*conn, error) {
 
 // closeIdle closes connections that were last used before then.
 func (up *upstream) closeIdle(before time.Time) {
+	up.gate.forget()
 	up.mu.Lock()
 	n := 0
 	for n < len(up.idle) && up.idle[n].since.Before(before) {
