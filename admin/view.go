@@ -192,8 +192,11 @@ func rowOf(t *tenant.Tenant, port string) row {
 	if t.Database.Embedded() {
 		r.Database = "embedded, " + t.Database.Name
 	}
-	if t.Backend != nil {
+	switch {
+	case t.Backend != nil:
 		r.Backend = t.Backend.Redacted()
+	case len(t.Backends) > 0:
+		r.Backend = tenant.UpstreamsText(t.Backends)
 	}
 	if len(t.Domains) > 0 && !strings.HasPrefix(t.Domains[0], "*.") {
 		r.URL = "https://" + t.Domains[0] + port + "/"

@@ -57,7 +57,7 @@ func (g *Gateway) serve(x *exchange) *refusal {
 	switch {
 	case x.answerChallenge(), x.answerOptions(), x.redirectToCanonical():
 		return nil
-	case x.api && x.tenant.Backend != nil:
+	case x.api && x.tenant.HasBackend():
 		g.frontends.ServeBackend(x.ctx, x.tenant)
 	case x.api:
 		x.line.upstream = &embedded

@@ -41,6 +41,9 @@ const (
 	keyCertificate
 	keyFiles
 	keyCompress
+	keyHold
+	keyBalance
+	keyConnections
 )
 
 var tenantKeys = []string{
@@ -61,6 +64,9 @@ var tenantKeys = []string{
 	keyCertificate:  "certificate",
 	keyFiles:        "files",
 	keyCompress:     "compress",
+	keyHold:         "hold",
+	keyBalance:      "balance",
+	keyConnections:  "connections",
 }
 
 // entry reads one declaration: the nodes by key, the tenant's .env file, and the tenant as far as it is known.
@@ -225,7 +231,10 @@ func (e *entry) domains() {
 }
 
 func (e *entry) site() {
-	if v, ok := e.says(keyFrontend, ""); ok {
+	if n := e.fields[keyFrontend]; n != nil && n.Kind == yaml.SequenceNode {
+		e.tenant.Frontend = Frontend{}
+		e.tenant.Frontend.URL, e.tenant.Frontend.Upstreams = only(e.upstreams(keyFrontend))
+	} else if v, ok := e.says(keyFrontend, ""); ok {
 		frontend, err := parseFrontend(v.text, e.doc)
 		if !e.check(keyFrontend, v.at, err) && strings.HasPrefix(v.text, "dir:") {
 			e.files.inputs.watch(e.doc.name(v.text[len("dir:"):])) // the fault is gone once the folder is there
@@ -233,7 +242,9 @@ func (e *entry) site() {
 		e.tenant.Frontend = frontend
 	}
 	e.keepPrivate()
-	if v, ok := e.says(keyBackend, ""); ok {
+	if n := e.fields[keyBackend]; n != nil && n.Kind == yaml.SequenceNode {
+		e.tenant.Backend, e.tenant.Backends = only(e.upstreams(keyBackend))
+	} else if v, ok := e.says(keyBackend, ""); ok {
 		backend, err := parseUpstream(v.text)
 		e.check(keyBackend, v.at, err)
 		e.tenant.Backend = backend
@@ -249,6 +260,7 @@ func (e *entry) site() {
 	}
 	e.tenant.Limits.Body = e.size(e.fields[keyBodyLimit], tenantKeys[keyBodyLimit], e.tenant.Limits.Body)
 	e.tenant.Limits.Timeout = e.duration(e.fields[keyTimeout], tenantKeys[keyTimeout], e.tenant.Limits.Timeout)
+	e.sharing()
 }
 
 func (e *entry) mongo() {

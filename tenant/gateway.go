@@ -126,6 +126,15 @@ func (s *settings) compileDefaults(dns []DNSProvider) Tenant {
 	v = s.text("defaults.timeout")
 	base.Limits.Timeout, err = parseTimeout(v.text)
 	s.check("defaults.timeout", v.at, err)
+	v = s.text("defaults.hold")
+	base.Limits.Hold, err = parseHold(v.text)
+	s.check("defaults.hold", v.at, err)
+	v = s.text("defaults.balance")
+	base.Balance, err = parseBalance(v.text)
+	s.check("defaults.balance", v.at, err)
+	v = s.text("defaults.connections")
+	base.Limits.Connections, err = parseConnections(v.text)
+	s.check("defaults.connections", v.at, err)
 	return base
 }
 

@@ -21,26 +21,31 @@ type keptTenants struct {
 }
 
 type keptTenant struct {
-	Slug                string        `json:"slug"`
-	Brand               string        `json:"brand"`
-	Domains             []string      `json:"domains"`
-	RedirectToCanonical bool          `json:"redirect_to_canonical,omitempty"`
-	Folder              string        `json:"folder,omitempty"`
-	Frontend            string        `json:"frontend,omitempty"`
-	Backend             string        `json:"backend,omitempty"`
-	MongoURI            string        `json:"mongo_uri,omitempty"`
-	Database            string        `json:"database"`
-	JWTSecret           string        `json:"jwt_secret"`
-	CookieDomain        string        `json:"cookie_domain,omitempty"`
-	Enabled             bool          `json:"enabled"`
-	BodyLimit           int64         `json:"body_limit"`
-	Timeout             time.Duration `json:"timeout"`
-	Issuer              string        `json:"certificate_issuer,omitempty"`
-	DNS                 string        `json:"certificate_dns,omitempty"`
-	Files               string        `json:"certificate_files,omitempty"`
-	Serving             *Files        `json:"files,omitempty"`
-	Compress            string        `json:"compress,omitempty"` // absent in files of versions that did not know it
-	Origin              string        `json:"origin"`
+	Slug                string         `json:"slug"`
+	Brand               string         `json:"brand"`
+	Domains             []string       `json:"domains"`
+	RedirectToCanonical bool           `json:"redirect_to_canonical,omitempty"`
+	Folder              string         `json:"folder,omitempty"`
+	Frontend            string         `json:"frontend,omitempty"`
+	Backend             string         `json:"backend,omitempty"`
+	MongoURI            string         `json:"mongo_uri,omitempty"`
+	Database            string         `json:"database"`
+	JWTSecret           string         `json:"jwt_secret"`
+	CookieDomain        string         `json:"cookie_domain,omitempty"`
+	Enabled             bool           `json:"enabled"`
+	BodyLimit           int64          `json:"body_limit"`
+	Timeout             time.Duration  `json:"timeout"`
+	Hold                time.Duration  `json:"hold,omitempty"`
+	Connections         int            `json:"connections,omitempty"`
+	Frontends           []keptUpstream `json:"frontends,omitempty"`
+	Backends            []keptUpstream `json:"backends,omitempty"`
+	Balance             Balance        `json:"balance,omitempty"`
+	Issuer              string         `json:"certificate_issuer,omitempty"`
+	DNS                 string         `json:"certificate_dns,omitempty"`
+	Files               string         `json:"certificate_files,omitempty"`
+	Serving             *Files         `json:"files,omitempty"`
+	Compress            string         `json:"compress,omitempty"` // absent in files of versions that did not know it
+	Origin              string         `json:"origin"`
 }
 
 func keptPath(data string) string { return filepath.Join(data, "last-good.json") }
@@ -77,6 +82,11 @@ func keep(t *Tenant) keptTenant {
 		Enabled:             t.Enabled,
 		BodyLimit:           t.Limits.Body,
 		Timeout:             t.Limits.Timeout,
+		Hold:                t.Limits.Hold,
+		Connections:         t.Limits.Connections,
+		Frontends:           keepUpstreams(t.Frontend.Upstreams),
+		Backends:            keepUpstreams(t.Backends),
+		Balance:             t.Balance,
 		Issuer:              t.Certificate.Issuer,
 		DNS:                 t.Certificate.DNS,
 		Files:               t.Certificate.Files,
@@ -128,11 +138,12 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		JWTSecret:           NewSecret(k.JWTSecret),
 		CookieDomain:        k.CookieDomain,
 		Enabled:             k.Enabled,
-		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout},
+		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout, Hold: k.Hold, Connections: max(0, k.Connections)},
 		Certificate:         Certificate{Issuer: k.Issuer, DNS: k.DNS, Files: k.Files},
 		Files:               defaultFiles(),
 		Compress:            AllCodings(),
 		Origin:              k.Origin,
+		Balance:             k.Balance,
 	}
 	if k.Serving != nil {
 		t.Files = *k.Serving
@@ -153,6 +164,10 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		t.Compress, bad = parseCodings(k.Compress)
 		err = errors.Join(err, bad)
 	}
+	frontends, bad := readUpstreams(k.Frontends)
+	backends, bad2 := readUpstreams(k.Backends)
+	t.Frontend.Upstreams, t.Backends = frontends, backends
+	err = errors.Join(err, bad, bad2)
 	if k.Issuer != "" {
 		_, bad := parseIssuer(k.Issuer)
 		err = errors.Join(err, bad)

@@ -93,22 +93,22 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		Slug: "ensotek", Brand: "Ensotek GmbH", Domains: []string{"ensotek.de", "*.ensotek.de", "ensotek.com.tr"},
 		RedirectToCanonical: true, Folder: filepath.Join(folder, "site"), Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb://gateway:hunter2@db.example.com/?authSource=admin", Database: "ensotek", JWTSecret: "also-a-secret",
-		CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second,
-		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Compress: "true", Origin: path + ":54", Serving: &shared,
+		CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin, Connections: 100,
+		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Compress: "true", Origin: path + ":57", Serving: &shared,
 	})
 	f("anastasia", keptTenant{
 		Slug: "anastasia", Brand: "KoenigsMassage", Domains: []string{"xn--knigsmassage-4ib.de"},
-		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
+		Frontend: "http://127.0.0.1:3000", Backends: []keptUpstream{{"http://127.0.0.1:5000", 1}, {"https://b.internal", 3}}, Balance: LeastConnections,
 		MongoURI: "mongodb+srv://cluster.example.com/anastasia", Database: "anastasia_live", JWTSecret: "correct horse battery staple",
-		BodyLimit: 1 << 20, Timeout: 5 * time.Second,
-		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Compress: "false", Origin: path + ":61",
+		BodyLimit: 1 << 20, Timeout: 5 * time.Second, Connections: 7,
+		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Compress: "false", Origin: path + ":64",
 		Serving: &Files{Cache: []CacheRule{{"/assets/**", "public, max-age=31536000, immutable"}, {"*.pdf", "no-store"}}},
 	})
 	f("radanor", keptTenant{
 		Slug: "radanor", Brand: "Radanor", Domains: []string{"radanor.com"}, RedirectToCanonical: true,
 		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
 		MongoURI: "mongodb://db2.example.com/radanor", Database: "radanor", JWTSecret: "a $ecret # with all",
-		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second,
+		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin, Connections: 100,
 		Issuer: IssuerLetsEncrypt, DNS: "other", Compress: "gzip,br", Origin: filepath.Join(folder, "tenants.d", "radanor.yaml") + ":2",
 		Serving: &shared,
 	})
@@ -129,7 +129,7 @@ func TestLoadDefaults(t *testing.T) {
 		t.Errorf("the files are served as %+v", a.Files)
 	}
 	if a.Brand != "a" || !a.Enabled || a.RedirectToCanonical || !a.Frontend.IsZero() || a.Backend != nil ||
-		!a.Database.Embedded() || a.Database.Name != "a" || a.Limits != (Limits{Body: 10 << 20, Timeout: 60 * time.Second}) {
+		!a.Database.Embedded() || a.Database.Name != "a" || a.Limits != (Limits{Body: 10 << 20, Timeout: 60 * time.Second, Hold: 10 * time.Second, Connections: 256}) {
 		t.Errorf("the tenant is %+v", a)
 	}
 }

@@ -14,6 +14,9 @@ func (t *Tenant) same(other *Tenant) bool {
 		t.Frontend.Folder == other.Frontend.Folder &&
 		sameURL(t.Frontend.URL, other.Frontend.URL) &&
 		sameURL(t.Backend, other.Backend) &&
+		sameUpstreams(t.Frontend.Upstreams, other.Frontend.Upstreams) &&
+		sameUpstreams(t.Backends, other.Backends) &&
+		t.Balance == other.Balance &&
 		t.Database == other.Database &&
 		t.JWTSecret == other.JWTSecret &&
 		t.CookieDomain == other.CookieDomain &&

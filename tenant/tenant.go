@@ -31,6 +31,10 @@ type Tenant struct {
 	Frontend Frontend
 	// Backend, when set, serves /api/ in place of the embedded API.
 	Backend *url.URL
+	// Backends, in place of Backend, are two or more servers for /api/.
+	Backends []Upstream
+	// Balance is how requests are spread over Frontend.Upstreams and Backends.
+	Balance Balance
 	// Database says where the tenant's documents are.
 	Database Database
 	// JWTSecret signs the tenant's tokens (HS256). It is never empty: where none is declared, one is made.
@@ -52,22 +56,29 @@ type Tenant struct {
 	Origin string
 }
 
-// Frontend is a tenant's site: an upstream URL or a folder. At most one of the two is set.
+// HasBackend reports whether /api/ is served by the tenant's own servers.
+func (t *Tenant) HasBackend() bool { return t.Backend != nil || len(t.Backends) > 0 }
+
+// Frontend is a tenant's site: an upstream URL, several, or a folder. At most one of them is set.
 type Frontend struct {
 	// URL is an http or https upstream, without path.
 	URL *url.URL
+	// Upstreams are two or more.
+	Upstreams []Upstream
 	// Folder is an absolute path.
 	Folder string
 }
 
 // IsZero reports whether no frontend is set, so that the welcome page is served.
-func (f Frontend) IsZero() bool { return f.URL == nil && f.Folder == "" }
+func (f Frontend) IsZero() bool { return f.URL == nil && len(f.Upstreams) == 0 && f.Folder == "" }
 
 // String is the frontend as an administrator wrote it, or "welcome page".
 func (f Frontend) String() string {
 	switch {
 	case f.URL != nil:
 		return f.URL.Redacted()
+	case len(f.Upstreams) > 0:
+		return UpstreamsText(f.Upstreams)
 	case f.Folder != "":
 		return "dir:" + f.Folder
 	}
@@ -91,6 +102,11 @@ type Limits struct {
 	Body int64
 	// Timeout is how long a frontend or backend may take to the first byte of its answer; then 504.
 	Timeout time.Duration
+	// Hold is how long a request waits for a frontend or backend that refuses connections, as while it restarts; 0 is not at all.
+	Hold time.Duration
+	// Connections is how many connections to one upstream may be in use, by all tenants, for another request of this one to go there. 0 is
+	// the default.
+	Connections int
 }
 
 // Gateway is the part of tenants.yaml that is not about a tenant. It is immutable.

@@ -121,6 +121,15 @@ func parseTimeout(text string) (time.Duration, error) {
 	return span, nil
 }
 
+// parseHold reads how long requests wait for an upstream; "0s" is not at all.
+func parseHold(text string) (time.Duration, error) {
+	span, err := time.ParseDuration(text)
+	if err != nil || span < 0 || span > time.Minute {
+		return 0, fmt.Errorf("%q is not a time between 0s and 1m: write it like \"10s\", or \"0s\" to switch it off", clip(text))
+	}
+	return span, nil
+}
+
 // parseAddress checks a listen address.
 func parseAddress(text string) error {
 	host, port, err := net.SplitHostPort(text)

@@ -113,6 +113,7 @@ func TestSame(t *testing.T) {
 			Slug: "a", Brand: "A", Domains: []string{"a.example.com"}, RedirectToCanonical: true,
 			Frontend: Frontend{URL: &url.URL{Scheme: "http", Host: "127.0.0.1:3000"}},
 			Backend:  &url.URL{Scheme: "http", Host: "127.0.0.1:5000"},
+			Backends: []Upstream{{&url.URL{Scheme: "http", Host: "127.0.0.1:5000"}, 2}}, Balance: LeastConnections,
 			Database: Database{URI: NewSecret("mongodb://db"), Name: "a"}, JWTSecret: NewSecret("x"), CookieDomain: "example.com",
 			Enabled: true, Limits: Limits{Body: 1, Timeout: time.Second},
 			Certificate: Certificate{Issuer: IssuerInternal, DNS: "main", Files: "/pem"}, Origin: "tenants.yaml:7",
@@ -126,6 +127,13 @@ func TestSame(t *testing.T) {
 	moved.Origin = "tenants.yaml:9"
 	if !one().same(moved) {
 		t.Error("a tenant whose line has moved is not the same")
+	}
+	heavier := one()
+	heavier.Backends[0].Weight = 3
+	listed := one()
+	listed.Frontend.Upstreams = heavier.Backends
+	if one().same(heavier) || one().same(listed) {
+		t.Error("a change of upstreams goes unseen")
 	}
 	for i := range reflect.TypeFor[Tenant]().NumField() {
 		changed := one()

@@ -63,10 +63,16 @@ func (v *visitor) ask(b *testing.B) *fasthttp.RequestCtx {
 }
 
 // BenchmarkProxy is one exchange with a local upstream, whose own work is in the figure too. Its peer is BenchmarkHostClient.
-func BenchmarkProxy(b *testing.B) {
+func BenchmarkProxy(b *testing.B) { benchProxy(b, upstreamTenant(benchUpstream(b))) }
+
+// BenchmarkProxyBalanced is the same with the choice between two.
+func BenchmarkProxyBalanced(b *testing.B) {
+	benchProxy(b, balanced(tenant.LeastConnections, 0, tenant.Upstream{URL: benchUpstream(b), Weight: 1}, tenant.Upstream{URL: benchUpstream(b), Weight: 1}))
+}
+
+func benchProxy(b *testing.B, t *tenant.Tenant) {
 	s := New(Config{})
 	defer s.Close()
-	t := upstreamTenant(benchUpstream(b))
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		v := newVisitor()

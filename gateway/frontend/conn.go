@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -19,6 +20,10 @@ type conn struct {
 	reused   bool          // it has served an exchange before
 	since    time.Time     // when it came to rest
 	extended time.Time     // when the read deadline was moved last
+
+	usedBy atomic.Pointer[upstream] // which counts it as busy; nil while it rests
+
+	share atomic.Pointer[share] // that it takes a place of; nil while it rests, and once it waits for events only
 
 	// Of quiet, kept so that it allocates once only.
 	peek   func(fd uintptr)
@@ -64,8 +69,36 @@ func (c *conn) resume() {
 	c.received, c.reused = 0, true
 }
 
+// use counts the connection as one of up that is in use, until it rests or is closed.
+func (c *conn) use(up *upstream) {
+	c.usedBy.Store(up)
+	up.busy.Add(1)
+}
+
+func (c *conn) unuse() {
+	c.linger()
+	if up := c.usedBy.Swap(nil); up != nil {
+		up.busy.Add(-1)
+	}
+}
+
+// linger gives the place at the gate to another, although the connection stays in use: events and WebSockets are open for as long as
+// somebody looks at the page, and cost the upstream little.
+func (c *conn) linger() {
+	if s := c.share.Swap(nil); s != nil {
+		s.leave()
+	}
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.unuse()
+	return c.Conn.Close()
+}
+
 // rest lets go of everything that an exchange needs.
 func (c *conn) rest() {
+	c.unuse()
 	c.detach()
 	c.since = time.Now()
 }

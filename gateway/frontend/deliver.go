@@ -96,6 +96,9 @@ func (x *exchange) finish() {
 // stream hands the response a body that is read from the upstream as the client takes it.
 func (x *exchange) stream() error {
 	b := newBody(x)
+	if x.answer.events() {
+		x.conn.linger()
+	}
 	if x.upload != nil && x.answer.status >= fasthttp.StatusBadRequest && !x.upload.stop() {
 		// The upstream has refused the request's body, so the rest of it is not sent.
 		x.ctx.SetConnectionClose()

@@ -35,6 +35,7 @@ const (
 	closed
 	garbled
 	missing
+	crowded
 	kinds
 )
 
@@ -45,6 +46,9 @@ var (
 	failUntrusted = failure{untrusted, fasthttp.StatusBadGateway, "upstream_tls",
 		"This site could not be reached safely. Please try again later.",
 		"the upstream's certificate is not trusted or TLS failed: correct its certificate, or its address in tenants.yaml"}
+	failCrowded = failure{crowded, fasthttp.StatusServiceUnavailable, "upstream_busy",
+		"This site has more visitors than it can answer at the moment. Please try again in a minute.",
+		"too many requests wait for the upstream: see whether it is overloaded or does not start"}
 	failLate = failure{late, fasthttp.StatusGatewayTimeout, "upstream_timeout",
 		"This site took too long to answer. Please try again in a minute.",
 		"the upstream did not answer in time: see whether it is overloaded, or raise the tenant's timeout in tenants.yaml"}
@@ -55,6 +59,9 @@ var (
 		"This site gave an answer that cannot be passed on.",
 		"the upstream's answer is not sound HTTP/1.1: see whether tenants.yaml names the right port and scheme"}
 )
+
+// retryAfter is the Retry-After of an upstream that is too busy, in seconds (RFC 9110 §10.2.3).
+const retryAfter = "5"
 
 // statusLeft is what the access log has of a client that did not wait, after the custom of nginx.
 const statusLeft = 499
@@ -76,7 +83,10 @@ func (x *exchange) fail(err error) {
 	}
 	f := classify(err)
 	page.Error(x.ctx, f.status, f.code, f.sentence)
-	if x.upload != nil {
+	if f.status == fasthttp.StatusServiceUnavailable {
+		x.ctx.Response.Header.Set("Retry-After", retryAfter)
+	}
+	if x.request.upload != nil {
 		x.ctx.SetConnectionClose() // part of the request's body was not read
 	}
 	if n := x.upstream.notices.next(f.kind, time.Now()); n > 0 {
@@ -110,6 +120,8 @@ func classify(err error) *failure {
 	var dial dialError
 	var bad malformed
 	switch {
+	case err == errCrowded:
+		return &failCrowded
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return &failLate
 	case isTLS(err):

@@ -7,8 +7,8 @@
 //
 // The gateway has identified the tenant, checked the message and set X-Tenant and X-Forwarded-* before. What an upstream gets is
 // written from parsed fields, as exactly one message; what it answers is checked as strictly before a byte of it reaches the client.
-// Bodies stream both ways. It does not compress, cache or balance.
-// Of folders it keeps small files in memory.
+// Bodies stream both ways. While an upstream restarts, requests wait for it; several share a site's requests. It does not cache
+// answers; of folders it keeps small files in memory.
 package frontend
 
 import (
@@ -86,8 +86,8 @@ func (s *Server) Close() {
 // Serve answers ctx from t's frontend.
 func (s *Server) Serve(ctx *fasthttp.RequestCtx, t *tenant.Tenant) {
 	switch {
-	case t.Frontend.URL != nil:
-		s.proxy(ctx, t, t.Frontend.URL, false)
+	case t.Frontend.URL != nil, len(t.Frontend.Upstreams) > 0:
+		s.proxy(ctx, t, choice{url: t.Frontend.URL, list: t.Frontend.Upstreams}, false)
 	case t.Frontend.Folder != "":
 		ctx.SetUserValue(UpstreamKey, &folderName)
 		s.folder(ctx, t)
@@ -97,10 +97,10 @@ func (s *Server) Serve(ctx *fasthttp.RequestCtx, t *tenant.Tenant) {
 	}
 }
 
-// ServeBackend answers ctx from t's backend, which must be set. The gateway alone answers CORS for /api, so what the backend says
+// ServeBackend answers ctx from t's backends, of which there must be one. The gateway alone answers CORS for /api, so what the backend says
 // about allowed origins is left out.
 func (s *Server) ServeBackend(ctx *fasthttp.RequestCtx, t *tenant.Tenant) {
-	s.proxy(ctx, t, t.Backend, true)
+	s.proxy(ctx, t, choice{url: t.Backend, list: t.Backends}, true)
 }
 
 // name is a fixed answer for UpstreamKey.

@@ -227,6 +227,17 @@ func (h *head) keepAlive() bool {
 	return !h.http10 && (len(h.connection) == 0 || !hasOption(h.connection, []byte("close")))
 }
 
+// events reports whether the body is a stream of server-sent events.
+func (h *head) events() bool {
+	const kind = "text/event-stream"
+	for _, f := range h.fields {
+		if grammar.EqualFold(f.name, "content-type") {
+			return len(f.value) >= len(kind) && grammar.EqualFold(f.value[:len(kind)], kind)
+		}
+	}
+	return false
+}
+
 // bodiless reports whether the answer ends with its head, whatever its fields say (RFC 9112 §6.3).
 func (h *head) bodiless(toHEAD bool) bool {
 	return toHEAD || h.status < 200 || h.status == 204 || h.status == 304

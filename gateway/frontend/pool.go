@@ -17,7 +17,7 @@ type pool struct {
 	timings Timings
 	tls     *tls.Config
 	stop    chan struct{}
-	swept   sync.WaitGroup
+	started sync.WaitGroup // goroutines: the sweep and the probes
 
 	mu        sync.RWMutex
 	upstreams map[origin]*upstream
@@ -35,7 +35,7 @@ func newPool(base *tls.Config, timings Timings) *pool {
 		base.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
 	p := &pool{timings: timings, tls: base, stop: make(chan struct{}), upstreams: map[origin]*upstream{}}
-	p.swept.Go(p.sweep)
+	p.started.Go(p.sweep)
 	return p
 }
 
@@ -60,8 +60,10 @@ func (p *pool) add(key origin, u *url.URL) *upstream {
 	if up := p.upstreams[key]; up != nil {
 		return up
 	}
-	up := newUpstream(u, p.tls, p.timings)
-	up.retired = p.closed
+	up := newUpstream(u, p.tls, p.timings, &p.started)
+	if p.closed {
+		up.retire()
+	}
 	up.used.Store(time.Now().Unix())
 	p.upstreams[key] = up
 	return up
@@ -114,8 +116,8 @@ func (p *pool) close() {
 		return
 	}
 	close(p.stop)
-	p.swept.Wait()
 	for _, up := range p.all() {
 		up.retire()
 	}
+	p.started.Wait()
 }

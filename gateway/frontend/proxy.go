@@ -2,8 +2,6 @@ package frontend
 
 import (
 	"errors"
-	"net/url"
-	"os"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -16,24 +14,26 @@ type exchange struct {
 	server   *Server
 	ctx      *fasthttp.RequestCtx
 	tenant   *tenant.Tenant
-	upstream *upstream
-	backend  bool // the answer is an API's
+	choice   choice    // of upstreams
+	upstream *upstream // the one chosen
+	backend  bool      // the answer is an API's
+	share    *share    // of the upstream's connections, that the connection counts for
 	conn     *conn
 	upload   *upload // nil if the request's body is small
 	request  request
 	answer   head
-	started  time.Time // when the upstream was first asked
+	started  time.Time // when the upstream was asked
+	held     time.Time // until when the request may wait for an upstream that is not there; zero if it has not had to
+	unsent   bool      // not a byte of the request has left
 
 	unwatch func() bool // ends watch; false if the client has left
 }
 
-// proxy answers ctx with what the upstream at u answers, or with an error page.
-func (s *Server) proxy(ctx *fasthttp.RequestCtx, t *tenant.Tenant, u *url.URL, backend bool) {
-	up := s.pool.get(u, time.Now())
-	ctx.SetUserValue(UpstreamKey, up)
-
+// proxy answers ctx with what one of the upstreams answers, or with an error page.
+func (s *Server) proxy(ctx *fasthttp.RequestCtx, t *tenant.Tenant, among choice, backend bool) {
 	x := s.scratch.Get().(*exchange)
-	x.server, x.ctx, x.tenant, x.upstream, x.backend = s, ctx, t, up, backend
+	x.server, x.ctx, x.tenant, x.choice, x.backend = s, ctx, t, among, backend
+	x.choose()
 	err := x.run()
 	if err != nil {
 		x.fail(err)
@@ -49,25 +49,6 @@ func (x *exchange) run() error {
 		return err
 	}
 	return x.deliver()
-}
-
-// roundTrip gets the head of an answer. A request that met a connection which the upstream had just closed is sent once more on a new
-// one, but only if nobody can tell the difference: it may be sent twice, it can be, and not a byte of an answer has come.
-func (x *exchange) roundTrip() error {
-	x.started = time.Now() // only now: a client may have been slow to send a small body
-	x.conn = x.upstream.take(x.started)
-	if x.conn != nil {
-		err := x.attempt()
-		if err == nil || !x.mayRetry(err) {
-			return err
-		}
-	}
-	fresh, err := x.upstream.dial()
-	if err != nil {
-		return dialError{err}
-	}
-	x.conn = fresh
-	return x.attempt()
 }
 
 // attempt sends the request on the connection and reads the head of the answer. After an error the connection is closed.
@@ -117,11 +98,12 @@ var errLeft = errors.New("the client has left")
 
 func (x *exchange) send() error {
 	c := x.conn
-	c.extended = time.Time{}
+	c.extended, x.unsent = time.Time{}, true
 	if err := c.SetDeadline(x.started.Add(x.patience())); err != nil {
 		return err
 	}
-	_, err := c.Write(x.request.bytes)
+	n, err := c.Write(x.request.bytes)
+	x.unsent = n == 0
 	if x.request.upload == nil {
 		if err != nil && c.reused {
 			return err
@@ -142,11 +124,6 @@ func (x *exchange) send() error {
 // patience is how long the upstream may take to answer.
 func (x *exchange) patience() time.Duration {
 	return orDefault(x.tenant.Limits.Timeout, x.server.timings.Answer)
-}
-
-func (x *exchange) mayRetry(err error) bool {
-	return x.request.idempotent && x.request.upload == nil && x.conn.received == 0 &&
-		!errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errLeft)
 }
 
 // release makes the exchange ready for another request. Buffers that a rare request made large are let go.

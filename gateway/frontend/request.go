@@ -25,6 +25,7 @@ type request struct {
 	bytes      []byte    // the head, and the body if it is small
 	upload     io.Reader // the body if it is not in bytes
 	length     int64     // of upload, or -1
+	body       int       // bytes of a small body
 	isHead     bool
 	idempotent bool // it may be sent twice (RFC 9110 §9.2.2)
 	websocket  bool // it asks for an upgrade to websocket
@@ -132,6 +133,7 @@ func (r *request) appendBody(ctx *fasthttp.RequestCtx) error {
 	stream := ctx.RequestBodyStream()
 	if stream == nil {
 		body := ctx.Request.Body()
+		r.body = len(body)
 		r.appendLength(ctx, int64(len(body)))
 		r.bytes = append(r.bytes, body...)
 		return nil
@@ -146,6 +148,7 @@ func (r *request) appendBody(ctx *fasthttp.RequestCtx) error {
 		r.appendLength(ctx, length)
 		return nil
 	default:
+		r.body = int(length)
 		r.appendLength(ctx, length)
 		return r.appendSmall(stream, int(length))
 	}

@@ -9,6 +9,8 @@ type Timings struct {
 	Dial time.Duration
 	// Answer stands in for a tenant's timeout that is not set. Default 30 s.
 	Answer time.Duration
+	// Queue is how long a request waits for a free connection. Default 5 s.
+	Queue time.Duration
 	// Body is how long a body may make no progress, in either direction. Default 75 s.
 	Body time.Duration
 	// Idle is how long an unused connection is kept. Default 45 s, below the 60 s at which many upstreams and load balancers close.
@@ -19,6 +21,7 @@ func (t Timings) orDefaults() Timings {
 	return Timings{
 		Dial:   orDefault(t.Dial, 4*time.Second),
 		Answer: orDefault(t.Answer, 30*time.Second),
+		Queue:  orDefault(t.Queue, 5*time.Second),
 		Body:   orDefault(t.Body, 75*time.Second),
 		Idle:   orDefault(t.Idle, 45*time.Second),
 	}

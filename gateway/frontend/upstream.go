@@ -18,18 +18,24 @@ type origin struct{ scheme, host string }
 
 // upstream is one origin and its unused connections. It may be used by any number of goroutines at once.
 type upstream struct {
-	address string // "127.0.0.1:3001"
-	tls     *tls.Config
-	timings Timings
-	used    atomic.Int64 // Unix time in seconds of the last request
-	notices notices
+	address  string // "127.0.0.1:3001"
+	tls      *tls.Config
+	timings  Timings
+	used     atomic.Int64 // Unix time in seconds of the last request
+	notices  notices
+	outage   outage
+	standing standing
+	gate     gate
+	turn     atomic.Uint32 // of the lists that begin with it
+	busy     atomic.Int32  // connections in use
 
 	mu      sync.Mutex
 	idle    []*conn // the last one is the one used last
 	retired bool    // no connection is kept any more
 }
 
-func newUpstream(u *url.URL, base *tls.Config, timings Timings) *upstream {
+// newUpstream makes the upstream of a URL; what it starts is counted in started.
+func newUpstream(u *url.URL, base *tls.Config, timings Timings, started *sync.WaitGroup) *upstream {
 	port := u.Port()
 	if port == "" {
 		port = "80"
@@ -38,6 +44,8 @@ func newUpstream(u *url.URL, base *tls.Config, timings Timings) *upstream {
 		}
 	}
 	up := &upstream{address: net.JoinHostPort(u.Hostname(), port), timings: timings}
+	up.gate.room.size = maxQueued
+	up.outage.room.size, up.outage.probes = maxHeld, started
 	if u.Scheme == "https" {
 		up.tls = base.Clone()
 		up.tls.ServerName = u.Hostname()
@@ -58,6 +66,7 @@ func (up *upstream) take(now time.Time) *conn {
 		}
 		if now.Sub(c.since) < up.timings.Idle && c.quiet() {
 			c.resume()
+			c.use(up)
 			return c
 		}
 		c.Close()
@@ -79,6 +88,7 @@ func (up *upstream) pop() *conn {
 
 // put keeps c for the next request. Nothing of the last one may be left in it.
 func (up *upstream) put(c *conn) {
+	share := c.share.Swap(nil)
 	c.rest()
 	up.mu.Lock()
 	keep := !up.retired && len(up.idle) < maxIdle
@@ -89,6 +99,39 @@ func (up *upstream) put(c *conn) {
 	if !keep {
 		c.Close()
 	}
+	if share != nil {
+		share.leave() // only now, so that who waits for a place finds the connection
+	}
+}
+
+// open dials, unless it is known that nobody listens.
+func (up *upstream) open(now time.Time) (*conn, error) {
+	if err := up.outage.mayDial(now); err != nil {
+		return nil, err
+	}
+	c, err := up.dial()
+	switch {
+	case err == nil:
+		up.outage.connected()
+		c.use(up)
+	case isAbsent(err):
+		up.outage.refused(err, now)
+	}
+	return c, err
+}
+
+// probe reports whether the upstream takes connections again. The connection that shows it is kept for the first who waits.
+func (up *upstream) probe() bool {
+	c, err := up.dial()
+	if isAbsent(err) {
+		up.outage.refused(err, time.Now())
+		return false
+	}
+	if err == nil {
+		up.put(c)
+	}
+	up.outage.connected() // if it failed otherwise, those who wait meet the same and say so
+	return true
 }
 
 // dial opens a new connection, with TLS if the upstream is https.
@@ -112,6 +155,7 @@ func (up *upstream) dial() (*conn, error) {
 
 // closeIdle closes connections that were last used before then.
 func (up *upstream) closeIdle(before time.Time) {
+	up.gate.forget()
 	up.mu.Lock()
 	n := 0
 	for n < len(up.idle) && up.idle[n].since.Before(before) {
@@ -126,8 +170,9 @@ func (up *upstream) closeIdle(before time.Time) {
 	}
 }
 
-// retire closes all unused connections, and those in use when their request ends.
+// retire closes all unused connections, and those in use when their request ends. Nobody waits for the upstream any more.
 func (up *upstream) retire() {
+	up.outage.stop()
 	up.mu.Lock()
 	up.retired = true
 	old := up.idle
