@@ -2,10 +2,12 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -193,6 +195,10 @@ func (s *site) send(slug, method, path, body string, headers ...string) answer {
 		request.Header.Set(name, value)
 	}
 	response, err := http.DefaultClient.Do(request)
+	for again := 0; again < 5 && errors.Is(err, syscall.ECONNRESET); again++ { // refused before all of it was sent, and the answer overtaken by that
+		request.Body = io.NopCloser(strings.NewReader(body))
+		response, err = http.DefaultClient.Do(request)
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
