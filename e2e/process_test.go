@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -293,14 +294,27 @@ func eventually(t *testing.T, limit time.Duration, what string, condition func()
 	}
 }
 
+// taken are the ports that freeAddr has given.
+var taken sync.Map
+
+// freeAddr finds a port for a process. It is below those that the system gives to whoever asks for any, or else another listener of the
+// test could have it before the process does.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000))
+		if _, given := taken.LoadOrStore(address, true); given {
+			continue
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		l.Close()
+		return address
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free between 15000 and 30000")
+	return ""
 }
 
 // lockedBuffer gathers the output of a running process.
