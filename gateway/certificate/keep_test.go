@@ -57,6 +57,9 @@ func TestUnreadableCertificateIsReadLater(t *testing.T) {
 	if status := e.statuses()[0]; status.State != orders.Failing {
 		t.Errorf("the status is %+v", status)
 	}
+	if said := e.logs.FilterMessageSnippet("cannot be read from the storage").Len(); said != 1 {
+		t.Errorf("the log speaks of it %d times", said)
+	}
 	failing.fail.Store(false)
 	e.awaitState("ensotek.de", orders.Active)
 	if n := e.ca.OrdersFor("ensotek.de"); n != 1 {

@@ -67,9 +67,10 @@ type Keeper struct {
 	torn       chan string // domains whose file turned out to be damaged
 	mark       storage.Mark
 
-	refused  atomic.Uint64
-	stopgaps atomic.Uint64
-	expiry   struct { // of the ordered certificates, for Summary
+	unreadable atomic.Int64 // when the log last spoke of untaken, Unix seconds
+	refused    atomic.Uint64
+	stopgaps   atomic.Uint64
+	expiry     struct { // of the ordered certificates, for Summary
 		mu    sync.Mutex
 		known time.Time
 		first time.Time

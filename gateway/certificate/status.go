@@ -131,7 +131,7 @@ func (k *Keeper) serving(s *HostStatus, host string, t *tenant.Tenant) {
 		return
 	}
 	if k.untaken.has(host) {
-		s.State, s.Error = orders.Failing, "its certificate is in the storage and cannot be read; the log says why at the level debug: check the permissions, and that the storage answers"
+		s.State, s.Error = orders.Failing, "its certificate is in the storage and cannot be read, the log says why: check that the user of the gateway may read it, and that the storage answers"
 	}
 	if leaf := k.leaves.lookup(name, now); leaf != nil {
 		s.Issuer, s.NotAfter = leaf.issuer, leaf.notAfter

@@ -177,11 +177,23 @@ func (k *Keeper) take(ctx context.Context, domain string) {
 		k.noteTorn(domain)
 	case err != nil:
 		k.untaken.add(domain)
-		k.logger.Debug("a certificate cannot be read from the storage yet", zap.String("domain", domain), zap.Stringer("storage", k.storage), zap.Error(err))
+		k.sayUnreadable(domain, err)
 	default:
 		k.unread.remove(domain)
 		k.queue.Observe(domain, k.supply.have(domain, info))
 	}
+}
+
+// unreadablePause is between two lines about certificates that cannot be read, as each is tried again every few seconds.
+const unreadablePause = time.Minute
+
+func (k *Keeper) sayUnreadable(domain string, err error) {
+	now, said := time.Now().Unix(), k.unreadable.Load()
+	if now-said < int64(unreadablePause.Seconds()) || !k.unreadable.CompareAndSwap(said, now) {
+		return
+	}
+	k.logger.Warn("certificates cannot be read from the storage and are tried again: check that this user may read them and that the storage answers",
+		zap.String("for_one", domain), zap.Stringer("storage", k.storage), zap.Error(err))
 }
 
 // warmUp reads what findStored has found, so that renewals can be planned. Handshakes do not wait for it.
