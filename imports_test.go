@@ -14,14 +14,15 @@ import (
 // rooms says which of our packages each room may import besides its own; docs/architecture.md explains why. A room that is missing
 // here may import none of ours.
 var rooms = map[string][]string{
-	".":       {"cli"},
-	"cli":     {"tenant", "gateway", "api", "store", "admin"},
-	"gateway": {"tenant"},
-	"api":     {"tenant", "store"},
-	"store":   {"tenant"},
-	"admin":   {"tenant"},
-	"tenant":  {},
-	"bench":   {"gateway"}, // what it makes must be what the gateway reads
+	".":           {"cli"},
+	"cli":         {"tenant", "gateway", "api", "store", "admin"},
+	"gateway":     {"tenant", "conditional"},
+	"api":         {"tenant", "store", "conditional"},
+	"store":       {"tenant"},
+	"admin":       {"tenant"},
+	"tenant":      {},
+	"conditional": {},
+	"bench":       {"gateway", "cli"}, // what it makes must be what the gateway reads; the profile is one of the whole server
 }
 
 // homes says where a library lives that the whole project relies on, so that it can be replaced in one place.
@@ -34,12 +35,16 @@ var homes = map[string][]string{
 	"github.com/miekg/dns":                {"gateway/certificate"},
 	"github.com/letsencrypt":              {"gateway/certificate/acmetest"},
 	"github.com/smallstep/truststore":     {"gateway/certificate"},
-	"go.mongodb.org/mongo-driver":         {"store", "api", "gateway/certificate/storage"},
+	"go.mongodb.org/mongo-driver":         {"store", "api", "gateway/certificate/storage", "bench/mongod"},
 	"github.com/FerretDB/FerretDB":        {"store"},
-	"github.com/valyala/fasthttp":         {"gateway", "api"},
-	"github.com/klauspost/compress":       {"gateway/compress"},
+	"github.com/valyala/fasthttp":         {"gateway", "api", "conditional"},
+	"github.com/klauspost/compress":       {"gateway/compress", "store"},
 	"github.com/andybalholm/brotli":       {"gateway/compress"},
+	"github.com/maypok86/otter":           {"gateway/cache"},
+	"github.com/quic-go":                  {"gateway", "bench/flood"},
+	"github.com/pires/go-proxyproto":      {"gateway"},
 	"github.com/golang-jwt/jwt":           {"api"},
+	"github.com/wneessen/go-mail":         {"api/mail"},
 	"github.com/spf13/cobra":              {"cli"},
 	"github.com/prometheus/client_golang": {"admin"},
 }

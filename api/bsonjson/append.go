@@ -11,12 +11,18 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Options choose which fields of a document are written. Keep and Hide may be used together; Hide wins.
+// Options choose which fields of a document are written, and how. Keep and Hide may be used together; Hide wins.
 type Options struct {
 	// Keep, when not nil, is all that is written.
 	Keep *Fields
 	// Hide is never written.
 	Hide *Fields
+	// Languages, when not nil, turn the objects that Keep marks as localized into one text: of the first of these languages that the
+	// object has, else of whichever it has first, else null.
+	Languages []string
+	// Joins are what the ids of fields that Keep marks with Join stand for, by the number of the mark. Ids of a mark without a Join are
+	// written as they are.
+	Joins []Join
 }
 
 // ErrCorrupt is what Append says of bytes that are not exactly one BSON document, or that nest deeper than 100 levels.
@@ -32,7 +38,7 @@ const maxDepth = 100
 // MinKey and MaxKey become null, and so does a date that JavaScript could not hold. Bytes that are not UTF-8 become U+FFFD. A key
 // that the document holds twice is written twice.
 func Append(dst []byte, doc bson.Raw, opts Options) ([]byte, error) {
-	out, rest, ok := appendDocument(dst, doc, opts, false, maxDepth)
+	out, rest, ok := opts.appendDocument(dst, doc, opts.scope(), false, maxDepth)
 	if !ok || len(rest) > 0 {
 		return dst, ErrCorrupt
 	}
@@ -47,15 +53,20 @@ func AppendList(dst, docs []byte, opts Options) ([]byte, error) {
 		if len(out) > start {
 			out = append(out, ',')
 		}
-		if out, docs, ok = appendDocument(out, docs, opts, false, maxDepth); !ok {
+		if out, docs, ok = opts.appendDocument(out, docs, opts.scope(), false, maxDepth); !ok {
 			return dst, ErrCorrupt
 		}
 	}
 	return append(out, ']'), nil
 }
 
+// scope is what of the options applies to one value and to what is below it.
+type scope struct{ keep, hide *Fields }
+
+func (o *Options) scope() scope { return scope{o.Keep, o.Hide} }
+
 // appendDocument writes the document or array that data begins with and returns what follows it.
-func appendDocument(dst, data []byte, opts Options, array bool, depth int) (out, rest []byte, ok bool) {
+func (o *Options) appendDocument(dst, data []byte, in scope, array bool, depth int) (out, rest []byte, ok bool) {
 	body, rest, ok := splitDocument(data)
 	if !ok || depth == 0 {
 		return dst, nil, false
@@ -66,36 +77,58 @@ func appendDocument(dst, data []byte, opts Options, array bool, depth int) (out,
 	}
 	dst = append(dst, opening)
 	start := len(dst)
+	chosen := !array && in != (scope{}) // else all that is below is written
 	for len(body) > 0 {
-		end := bytes.IndexByte(body[1:], 0)
-		if end < 0 {
+		var e element
+		if e, body, ok = nextElement(body); !ok {
 			return dst, nil, false
 		}
-		kind, key, value := bson.Type(body[0]), body[1:1+end], body[2+end:]
-		size, ok := valueSize(kind, value)
-		if !ok {
-			return dst, nil, false
+		inner, wanted := in, true
+		if chosen {
+			inner, wanted = in.under(e.key)
 		}
-		body = value[size:]
-		inner, wanted := opts, true
-		if !array {
-			inner, wanted = opts.under(key)
-		}
-		if !wanted || inner.Keep.partial() && kind != bson.TypeEmbeddedDocument && kind != bson.TypeArray {
+		if !wanted || inner.keep.partial() && e.kind != bson.TypeEmbeddedDocument && e.kind != bson.TypeArray {
 			continue
 		}
 		if len(dst) > start {
 			dst = append(dst, ',')
 		}
 		if !array {
-			dst = appendString(dst, key)
+			dst = appendString(dst, e.key)
 			dst = append(dst, ':')
 		}
-		if dst, ok = appendValue(dst, kind, value[:size], inner, depth-1); !ok {
+		if inner.keep.marked() {
+			dst, ok = o.appendMarked(dst, e, inner, depth-1)
+		} else {
+			dst, ok = o.appendValue(dst, e.kind, e.value, inner, depth-1)
+		}
+		if !ok {
 			return dst, nil, false
 		}
 	}
 	return append(dst, closing), rest, true
+}
+
+// element is one field of a document.
+type element struct {
+	kind       bson.Type
+	key, value []byte
+}
+
+// nextElement cuts the first element of body, which is not empty, from what follows it.
+func nextElement(body []byte) (e element, rest []byte, ok bool) {
+	end := bytes.IndexByte(body[1:], 0)
+	if end < 0 {
+		return e, nil, false
+	}
+	value := body[2+end:]
+	e.kind, e.key = bson.Type(body[0]), body[1:1+end]
+	size, ok := valueSize(e.kind, value)
+	if !ok {
+		return e, nil, false
+	}
+	e.value = value[:size]
+	return e, value[size:], true
 }
 
 // splitDocument cuts the elements of the document that data begins with from what follows it.
@@ -110,24 +143,24 @@ func splitDocument(data []byte) (body, rest []byte, ok bool) {
 	return data[4 : n-1], data[n:], true
 }
 
-// under returns the options for what is below key, and whether key is written at all.
-func (o Options) under(key []byte) (Options, bool) {
-	if o.Hide != nil {
-		o.Hide = o.Hide.below(key)
-		if o.Hide != nil && o.Hide.whole() {
-			return o, false
+// under returns the scope of what is below key, and whether key is written at all.
+func (in scope) under(key []byte) (scope, bool) {
+	if in.hide != nil {
+		in.hide = in.hide.below(key)
+		if in.hide != nil && in.hide.whole() {
+			return in, false
 		}
 	}
-	if o.Keep != nil {
-		o.Keep = o.Keep.below(key)
-		if o.Keep == nil {
-			return o, false
+	if in.keep != nil {
+		in.keep = in.keep.below(key)
+		if in.keep == nil {
+			return in, false
 		}
-		if o.Keep.whole() {
-			o.Keep = nil
+		if in.keep.whole() && !in.keep.marked() {
+			in.keep = nil
 		}
 	}
-	return o, true
+	return in, true
 }
 
 // valueSize returns how many of data's first bytes the value of a kind takes. It is not more than len(data).
@@ -183,12 +216,12 @@ func regexSize(data []byte) (int, bool) {
 }
 
 // appendValue writes data, which is exactly as long as valueSize says.
-func appendValue(dst []byte, kind bson.Type, data []byte, opts Options, depth int) (out []byte, ok bool) {
+func (o *Options) appendValue(dst []byte, kind bson.Type, data []byte, in scope, depth int) (out []byte, ok bool) {
 	switch kind {
 	case bson.TypeString, bson.TypeJavaScript, bson.TypeSymbol:
 		return appendBSONString(dst, data)
 	case bson.TypeEmbeddedDocument, bson.TypeArray:
-		out, rest, ok := appendDocument(dst, data, opts, kind == bson.TypeArray, depth)
+		out, rest, ok := o.appendDocument(dst, data, in, kind == bson.TypeArray, depth)
 		return out, ok && len(rest) == 0
 	case bson.TypeObjectID:
 		return appendHex(dst, data), true

@@ -35,6 +35,8 @@ func TestAppendValue(t *testing.T) {
 	f("a\"b\\c\n\r\t\b\x00\x1f\x7f/<>&", `"a\"b\\c\n\r\t\u0008\u0000\u001f`+"\x7f"+`/<>&"`)
 	f("plain text of more than eight bytes \" and a quote far behind", `"plain text of more than eight bytes \" and a quote far behind"`)
 	f("eight678\x01", `"eight678\u0001"`)
+	f("Größe\"und\\\"so\tweiter, küçük\" 日本\"", `"Größe\"und\\\"so\tweiter, küçük\" 日本\""`)
+	f("日本\x1f日本!#[]\x7f日本", `"日本\u001f日本!#[]`+"\x7f"+`日本"`)
 	f("bad \xff\xc3 bytes \xed\xa0\x80", `"bad `+"\uFFFD\uFFFD"+` bytes `+"\uFFFD\uFFFD\uFFFD"+`"`)
 	f("already \uFFFD", `"already `+"\uFFFD"+`"`)
 	f(bson.Symbol("s"), `"s"`)
@@ -270,60 +272,21 @@ func FuzzAppend(f *testing.F) {
 	})
 }
 
-func BenchmarkDocument(b *testing.B) {
-	doc := raw(b, product())
-	b.Logf("%d bytes of BSON", len(doc))
-	run := func(name string, convert func() error) {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(doc)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := convert(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-	buffer := make([]byte, 0, 64<<10)
-	hide := bsonjson.Options{Hide: bsonjson.NewFields("cost", "supplier.iban", "password")}
-
-	run("Append", func() error {
-		_, err := bsonjson.Append(buffer, doc, bsonjson.Options{})
-		return err
-	})
-	run("Append-hide", func() error {
-		_, err := bsonjson.Append(buffer, doc, hide)
-		return err
-	})
-	run("MarshalExtJSON", func() error {
-		_, err := bson.MarshalExtJSON(doc, false, false)
-		return err
-	})
-	run("Unmarshal-M-encoding-json", func() error {
-		var m bson.M
-		if err := bson.Unmarshal(doc, &m); err != nil {
-			return err
-		}
-		_, err := json.Marshal(m)
-		return err
-	})
-}
-
 // product is a document like those of the original system: twelve languages of five fields, dates, numbers and references.
 func product() bson.D {
-	var title bson.D
-	for _, language := range strings.Fields("tr en de fr ar ru zh es it pt hi ja") {
-		title = append(title, bson.E{Key: language, Value: bson.D{
-			{Key: "name", Value: "Endüstriyel fan, Größe L " + language},
-			{Key: "slug", Value: "enduestriyel-fan-groesse-l-" + language},
-			{Key: "description", Value: strings.Repeat("Quiet and durable, for halls up to 400 m². ", 5) + "\n"},
-			{Key: "metaTitle", Value: "Fans and ventilation"},
-			{Key: "metaDescription", Value: "All sizes, from stock, with \"EC\" motors."},
-		}})
+	localized := func(text string) (texts bson.D) {
+		for _, language := range strings.Fields("tr en de fr ar ru zh es it pt hi pl") {
+			texts = append(texts, bson.E{Key: language, Value: text + " " + language})
+		}
+		return texts
 	}
 	return bson.D{
 		{Key: "_id", Value: bson.ObjectID{0x65, 1}},
-		{Key: "title", Value: title},
+		{Key: "title", Value: localized("Endüstriyel fan, Größe L")},
+		{Key: "slug", Value: localized("enduestriyel-fan-groesse-l")},
+		{Key: "summary", Value: localized("All sizes, from stock, with \"EC\" motors.")},
+		{Key: "content", Value: localized(strings.Repeat("Quiet and durable, for halls up to 400 m². ", 5) + "\n")},
+		{Key: "metaDescription", Value: localized("Fans and ventilation")},
 		{Key: "price", Value: 1249.5},
 		{Key: "stock", Value: int32(17)},
 		{Key: "sold", Value: int64(9_000_000_000)},
@@ -381,4 +344,23 @@ func decimal(t testing.TB, text string) bson.Decimal128 {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// Each byte comes back as it was from each place in a word, alone, among others and beside text beyond ASCII.
+func TestAppendStringEscapes(t *testing.T) {
+	for c := range 0x80 {
+		for at := range 17 {
+			for _, around := range []string{"aaaaaaaaaaaaaaaaa", "éééééééééééé", "!#[]!#[]!#[]!#[]!", "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\""} {
+				end := min(at, len(around))
+				for !utf8.RuneStart(around[min(end, len(around)-1)]) {
+					end++
+				}
+				text := around[:end] + string(rune(c)) + around[end:]
+				var back string
+				if err := json.Unmarshal(bsonjson.AppendString(nil, text), &back); err != nil || back != text {
+					t.Fatalf("%q becomes %s: %v", text, bsonjson.AppendString(nil, text), err)
+				}
+			}
+		}
+	}
 }

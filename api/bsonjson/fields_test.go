@@ -50,6 +50,13 @@ func TestFields(t *testing.T) {
 	// values that have no fields are not kept for fields below them
 	f(bsonjson.Options{Keep: set("_id.x", "users.name")}, `{"users":[{"name":"n"},[{}]]}`)
 
+	// narrowed, where values without fields stay
+	within := set("_id", "users", "smtp")
+	within.Within("_id", set("x"))
+	within.Within("users", set("name"))
+	within.Within("password", set("x"))
+	f(bsonjson.Options{Keep: within}, `{"_id":1,"smtp":{"host":"h","password":"p"},"smtp.password":"p","users":[{"name":"n"},"scalar",[{}]]}`)
+
 	// what is hidden wins
 	f(bsonjson.Options{Keep: set("_id", "smtp"), Hide: set("smtp.password")}, `{"_id":1,"smtp":{"host":"h"}}`)
 	f(bsonjson.Options{Keep: set("password"), Hide: set("password")}, `{}`)

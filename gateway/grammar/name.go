@@ -23,7 +23,7 @@ func HasPrefixFold(s []byte, lower string) bool {
 }
 
 // IsHopByHop reports whether a field belongs to one connection only and is never passed on (RFC 9110 §7.6.1). Those that describe the
-// framing are among them, because each hop has its own. TE goes too: trailers are not passed on, so none may be promised.
+// framing are among them, because each hop has its own. Whether there will be trailers, and whether they are wanted, is said anew too.
 func IsHopByHop(name []byte) bool {
 	switch len(name) {
 	case 2:

@@ -43,13 +43,17 @@ type envelope struct {
 }
 
 func writeEnvelope(ctx *fasthttp.RequestCtx, status int, e envelope) {
-	body, err := json.Marshal(e)
-	if err != nil {
-		// Strings and a bool always marshal; without a body the status still tells.
-		body = nil
-	}
+	body := e.json()
 	reset(ctx, status, jsonType)
 	ctx.Response.SetBody(body)
+}
+
+func (e envelope) json() []byte {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return nil // strings and a bool always marshal; without a body the status still tells
+	}
+	return body
 }
 
 // wantsJSON tells programs from browsers: browsers always name text/html.

@@ -36,15 +36,24 @@ var (
 
 // write answers with the document that t makes of data, and forgets whatever the response held.
 func write(ctx *fasthttp.RequestCtx, status int, t *template.Template, data any) {
+	document := render(t, data)
+	resetPage(ctx, status)
+	ctx.Response.SetBody(document)
+}
+
+func render(t *template.Template, data any) []byte {
 	var document bytes.Buffer
 	if err := t.Execute(&document, data); err != nil {
 		// Only a fault in the template itself comes here; the status is still right.
 		document.Reset()
 	}
+	return document.Bytes()
+}
+
+func resetPage(ctx *fasthttp.RequestCtx, status int) {
 	reset(ctx, status, htmlType)
 	ctx.Response.Header.Set("Content-Security-Policy", policy)
 	ctx.Response.Header.Set("Referrer-Policy", "no-referrer")
-	ctx.Response.SetBody(document.Bytes())
 }
 
 func reset(ctx *fasthttp.RequestCtx, status int, contentType string) {
