@@ -1,7 +1,7 @@
 # One static binary in an empty image.
 #
 #   docker build -t metahub .
-#   docker run -p 80:80 -p 443:443 -v ./metahub:/etc/metahub:ro -v metahub:/var/lib/metahub metahub
+#   docker run -p 80:80 -p 443:443 -p 443:443/udp -v ./metahub:/etc/metahub:ro -v metahub:/var/lib/metahub metahub
 #
 # With podman or buildah build --format docker, which is the format that knows HEALTHCHECK.
 
@@ -28,7 +28,7 @@ ENV METAHUB_CONFIG=/etc/metahub/tenants.yaml \
     METAHUB_GATEWAY_ADMIN=127.0.0.1:9180 \
     METAHUB_GATEWAY_DATA=/var/lib/metahub/data \
     METAHUB_GATEWAY_CERTIFICATES_FOLDER=/var/lib/metahub/certs
-EXPOSE 80 443
+EXPOSE 80 443 443/udp
 VOLUME ["/var/lib/metahub"]
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 CMD ["/metahub", "health"]

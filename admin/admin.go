@@ -1,5 +1,5 @@
 // Package admin shows how MetaHub feels: a status page for people, /healthz and /readyz for whatever keeps it running, /metrics for
-// Prometheus, and /certs for the certificates, whose orders it can also hasten.
+// Prometheus, /certs for the certificates, whose orders it can also hasten, and /cache/purge to drop what is kept of sites' answers.
 //
 //	server := admin.New(admin.Config{Registry: registry, Reloads: reloader, …})
 //	err := server.Start()      // on the address that tenants.yaml gives, 127.0.0.1:9180 by default
@@ -33,7 +33,10 @@ type Config struct {
 	// Databases returns the deployments in use.
 	Databases    func() []Database
 	Certificates Certificates
-	Version      string
+	// Upstreams returns those that are checked, sorted; nil stands for none.
+	Upstreams func() []Upstream
+	Cache     Cache
+	Version   string
 	// Logger may be nil.
 	Logger *zap.Logger
 }
@@ -48,6 +51,12 @@ type Database struct {
 	Error     string    `json:"error,omitempty"`
 	Since     time.Time `json:"since"`
 	InFlight  int       `json:"in_flight"`
+}
+
+// Upstream is a server that is checked, and whether it passes.
+type Upstream struct {
+	Name, Path string
+	Up         bool
 }
 
 // State is how far the process is; it decides what /readyz answers.
@@ -106,6 +115,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /certs", s.certs)
 	mux.HandleFunc("POST /certs/renew", control(s.renewCert))
 	mux.HandleFunc("POST /certs/retry", control(s.retryCerts))
+	mux.HandleFunc("POST /cache/purge", control(s.purgeCache))
 	return s.guard(mux)
 }
 

@@ -50,6 +50,9 @@ func run(t *testing.T, config Config, count ...func(*Metrics)) (*Server, string)
 	if config.Certificates == nil {
 		config.Certificates = &certificates{}
 	}
+	if config.Cache == nil {
+		config.Cache = answers{}
+	}
 	config.Metrics = NewMetrics("test", config.Registry, 50)
 	for _, f := range count {
 		f(config.Metrics)

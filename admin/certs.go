@@ -106,7 +106,7 @@ const ControlHeader = "X-Metahub-Control"
 func control(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get(ControlHeader) == "" || r.Header.Get("Origin") != "" {
-			http.Error(w, "send the header "+ControlHeader+": yes, which a web page cannot, or use metahub certs", http.StatusForbidden)
+			http.Error(w, "send the header "+ControlHeader+": yes, which a web page cannot, or use metahub certs and metahub cache", http.StatusForbidden)
 			return
 		}
 		next(w, r)

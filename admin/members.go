@@ -47,6 +47,14 @@ func (m *members) series(slug string) *series {
 	return m.join(slug)
 }
 
+// label is the name under which slug is counted now.
+func (m *members) label(slug string) string {
+	if _, ok := (*m.byName.Load())[slug]; ok {
+		return slug
+	}
+	return other
+}
+
 // price is how many requests a tenant must have had to take the next label.
 func price(taken, limit int) uint32 {
 	return 1 << min(taken*16/limit, 30)

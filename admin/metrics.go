@@ -19,10 +19,13 @@ type Metrics struct {
 	requests   *requests
 	http1      prometheus.Counter
 	http2      prometheus.Counter
+	http3      prometheus.Counter
 	opened     prometheus.Counter
 	open       prometheus.Gauge
 	handshakes prometheus.Counter
 	refused    prometheus.Counter
+	proxies    prometheus.Counter
+	attacks    *prometheus.CounterVec
 }
 
 // NewMetrics makes an empty set with a registry of its own. At most labels of the directory's tenants are told apart; all others share
@@ -42,19 +45,24 @@ func NewMetrics(version string, directory *tenant.Registry, labels int) *Metrics
 		requests: newRequests(labels, func() int { return len(directory.Current().Tenants()) }),
 		http1:    protocols.WithLabelValues("HTTP/1.1"),
 		http2:    protocols.WithLabelValues("HTTP/2.0"),
+		http3:    protocols.WithLabelValues("HTTP/3.0"),
 		opened:   counter("metahub_connections_opened_total", "Client connections accepted."),
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "metahub_connections_open", Help: "Client connections that are open.",
 		}),
 		handshakes: counter("metahub_handshake_failures_total", "Connections on which TLS was not agreed on; an unlisted name is the common reason."),
 		refused:    counter("metahub_refused_requests_total", "Requests refused because their bytes were no well-formed request."),
+		proxies:    counter("metahub_proxy_header_failures_total", "Connections of gateway.proxy_protocol that began with no well-formed PROXY header."),
 	}
+	m.attacks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "metahub_http2_attacks_total", Help: "HTTP/2 connections and streams ended because their client used up a budget or was too slow, by what it was.",
+	}, []string{"budget"})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "metahub_build_info", Help: "Always 1; the labels say what is running.",
 		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
 	})
 	build.Set(1)
-	registry.MustRegister(build, m.requests, protocols, m.open,
+	registry.MustRegister(build, m.requests, protocols, m.open, m.attacks,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -63,12 +71,21 @@ func NewMetrics(version string, directory *tenant.Registry, labels int) *Metrics
 // bodies.
 func (m *Metrics) Request(slug, protocol string, status int, took time.Duration, received, sent int64) {
 	m.requests.observe(slug, status, took, received, sent)
-	if protocol == "HTTP/2.0" {
+	switch protocol {
+	case "HTTP/2.0":
 		m.http2.Inc()
-		return
+	case "HTTP/3.0":
+		m.http3.Inc()
+	default:
+		m.http1.Inc()
 	}
-	m.http1.Inc()
 }
+
+// Limited counts a request or a connection of a tenant that a limit refused; reason says which.
+func (m *Metrics) Limited(slug, reason string) { m.requests.limit(slug, reason) }
+
+// Cached counts a request of a tenant that the cache has to do with; result says what it has made of it.
+func (m *Metrics) Cached(slug, result string) { m.requests.cache(slug, result) }
 
 // ConnectionOpened counts a client connection; one ConnectionClosed follows.
 func (m *Metrics) ConnectionOpened() {
@@ -84,6 +101,13 @@ func (m *Metrics) HandshakeFailed() { m.handshakes.Inc() }
 
 // RequestRefused counts bytes that were no well-formed request.
 func (m *Metrics) RequestRefused() { m.refused.Inc() }
+
+// ProxyRefused counts a connection of a proxy that began with no well-formed PROXY header.
+func (m *Metrics) ProxyRefused() { m.proxies.Inc() }
+
+// Attacked counts an HTTP/2 connection, or a stream of one, that was ended because its client had used up a budget; there are some fifteen
+// of those.
+func (m *Metrics) Attacked(budget string) { m.attacks.WithLabelValues(budget).Inc() }
 
 func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})

@@ -36,9 +36,17 @@ func gathered(t *testing.T, m *Metrics, name string) map[string]float64 {
 func TestMetricsPage(t *testing.T) {
 	_, base := run(t, Config{
 		Registry: registryOf(someTenants(3)...),
+		Cache:    answers{"t00000": 500, "t00001": 30, "t00002": 40},
 		Reloads:  verdict{OK: true, Time: time.Unix(1e9, 0), Duration: 250 * time.Millisecond, Flagged: []string{"t00001"}, Attempts: 5, Failures: 2},
 		Databases: func() []Database {
 			return []Database{{Available: true, InFlight: 2}, {Available: true, InFlight: 3}, {}}
+		},
+		Upstreams: func() []Upstream {
+			list := make([]Upstream, mostUpstreams+2)
+			for i := range list {
+				list[i] = Upstream{fmt.Sprintf("10.0.0.%03d:80", i), "/healthz", i != 1 && i != mostUpstreams+1}
+			}
+			return list
 		},
 	}, func(m *Metrics) {
 		m.Request("t00000", "HTTP/1.1", 200, 3*time.Millisecond, 10, 1000)
@@ -46,11 +54,20 @@ func TestMetricsPage(t *testing.T) {
 		m.Request("t00000", "HTTP/2.0", 404, time.Millisecond, 0, 5)
 		m.Request("t00000", "HTTP/1.1", 0, -1, -1, -1)
 		m.Request("", "HTTP/1.1", 421, time.Millisecond, 0, 50)
+		m.Limited("t00000", "rate")
+		m.Limited("t00000", "rate")
+		m.Limited("t00000", "connections")
+		m.Limited("t00000", "something else")
+		m.Cached("t00000", "hit")
+		m.Cached("t00000", "hit")
+		m.Cached("t00000", "shield")
+		m.Cached("t00000", "something else")
 		m.ConnectionOpened()
 		m.ConnectionOpened()
 		m.ConnectionClosed()
 		m.HandshakeFailed()
 		m.RequestRefused()
+		m.ProxyRefused()
 	})
 	_, body := get(t, base+"/metrics", "")
 	lines := map[string]bool{}
@@ -66,12 +83,19 @@ func TestMetricsPage(t *testing.T) {
 		`metahub_response_bytes_total{tenant="t00000"} 1005`,
 		`metahub_response_bytes_total{tenant="_other"} 0`,
 		`metahub_request_duration_seconds_bucket{tenant="t00000",le="+Inf"} 4`,
+		`metahub_limited_total{reason="rate",tenant="t00000"} 2`,
+		`metahub_limited_total{reason="connections",tenant="t00000"} 1`,
+		`metahub_cache_requests_total{result="hit",tenant="t00000"} 2`,
+		`metahub_cache_requests_total{result="shield",tenant="t00000"} 1`,
+		`metahub_cache_bytes{tenant="t00000"} 500`,
+		`metahub_cache_bytes{tenant="_other"} 70`,
 		`metahub_protocol_requests_total{protocol="HTTP/1.1"} 3`,
 		`metahub_protocol_requests_total{protocol="HTTP/2.0"} 2`,
 		`metahub_connections_opened_total 2`,
 		`metahub_connections_open 1`,
 		`metahub_handshake_failures_total 1`,
 		`metahub_refused_requests_total 1`,
+		`metahub_proxy_header_failures_total 1`,
 		`metahub_tenants 3`,
 		`metahub_tenants_flagged 1`,
 		`metahub_reloads_total{result="success"} 3`,
@@ -82,10 +106,16 @@ func TestMetricsPage(t *testing.T) {
 		`metahub_databases{state="available"} 2`,
 		`metahub_databases{state="unavailable"} 1`,
 		`metahub_database_operations_in_flight 5`,
+		`metahub_upstream_up{path="/healthz",upstream="10.0.0.000:80"} 1`,
+		`metahub_upstream_up{path="/healthz",upstream="10.0.0.001:80"} 0`,
+		`metahub_upstream_up{path="",upstream="_other"} 0`,
 	} {
 		if !lines[want] {
 			t.Errorf("/metrics lacks %s", want)
 		}
+	}
+	if n := strings.Count(body, "\nmetahub_upstream_up{"); n != mostUpstreams+1 {
+		t.Errorf("%d series of upstreams", n)
 	}
 	for _, prefix := range []string{"metahub_build_info{", "go_goroutines ", "process_resident_memory_bytes "} {
 		if !strings.Contains(body, "\n"+prefix) {

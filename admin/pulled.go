@@ -1,11 +1,10 @@
 package admin
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"metahub/tenant"
 )
 
 // pulled are the metrics that nobody counts: each scrape asks the parts of the server that know.
@@ -32,6 +31,8 @@ func newPulled(config Config) *pulled {
 	add("metahub_certificate_memory_bytes", "What the packed certificates and their keys take.")
 	add("metahub_handshakes_unknown_name_total", "TLS handshakes refused because no tenant lists the name.")
 	add("metahub_handshakes_stopgap_total", "TLS handshakes answered by the local authority because the host's own certificate is not there.")
+	add("metahub_upstream_up", "1 while an upstream passes its health check, else 0; the first 200 by name, all others as _other, which is 1 if all are.", "upstream", "path")
+	add("metahub_cache_bytes", "What is kept of the answers of tenants' servers, by tenant.", "tenant")
 	return p
 }
 
@@ -50,6 +51,8 @@ func (p *pulled) Collect(c chan<- prometheus.Metric) {
 	p.collectReloads(c, gauge)
 	p.collectDatabases(gauge)
 	p.collectCertificates(c, gauge)
+	p.collectUpstreams(gauge)
+	p.collectCache(gauge)
 }
 
 type gauge func(name string, value float64, labels ...string)
@@ -63,7 +66,7 @@ func (p *pulled) collectReloads(c chan<- prometheus.Metric, gauge gauge) {
 	}
 	total("success", verdict.Attempts-verdict.Failures)
 	total("failure", verdict.Failures)
-	gauge("metahub_reload_last_success", success(verdict))
+	gauge("metahub_reload_last_success", truth(verdict.OK))
 	gauge("metahub_reload_last_timestamp_seconds", float64(verdict.Time.UnixMilli())/1e3)
 	gauge("metahub_reload_last_duration_seconds", verdict.Duration.Seconds())
 }
@@ -81,6 +84,23 @@ func (p *pulled) collectDatabases(gauge gauge) {
 	gauge("metahub_databases", float64(up), "available")
 	gauge("metahub_databases", float64(down), "unavailable")
 	gauge("metahub_database_operations_in_flight", float64(running))
+}
+
+// mostUpstreams is how many upstreams are told apart.
+const mostUpstreams = 200
+
+func (p *pulled) collectUpstreams(gauge gauge) {
+	if p.config.Upstreams == nil {
+		return
+	}
+	list := p.config.Upstreams()
+	for _, up := range list[:min(len(list), mostUpstreams)] {
+		gauge("metahub_upstream_up", truth(up.Up), up.Name, up.Path)
+	}
+	if len(list) > mostUpstreams {
+		isDown := func(up Upstream) bool { return !up.Up }
+		gauge("metahub_upstream_up", truth(!slices.ContainsFunc(list[mostUpstreams:], isDown)), "_other", "")
+	}
 }
 
 func (p *pulled) collectCertificates(c chan<- prometheus.Metric, gauge gauge) {
@@ -102,8 +122,8 @@ func (p *pulled) collectCertificates(c chan<- prometheus.Metric, gauge gauge) {
 	counter("metahub_handshakes_stopgap_total", summary.Stopgaps)
 }
 
-func success(v tenant.Verdict) float64 {
-	if v.OK {
+func truth(holds bool) float64 {
+	if holds {
 		return 1
 	}
 	return 0

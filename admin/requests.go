@@ -2,6 +2,7 @@ package admin
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,9 @@ var buckets = [...]time.Duration{
 // classes are the values of the label "code".
 var classes = [...]string{"other", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
+// reasons are the values of the label "reason".
+var reasons = [...]string{"rate", "client_rate", "concurrency", "saturation", "connections"}
+
 // Labels that no slug can be.
 const (
 	other = "_other" // all tenants that have no label of their own
@@ -30,6 +34,8 @@ type requests struct {
 	total   *prometheus.Desc
 	seconds *prometheus.Desc
 	in, out *prometheus.Desc
+	limited *prometheus.Desc
+	cached  *prometheus.Desc
 }
 
 func newRequests(labels int, tenants func() int) *requests {
@@ -42,17 +48,25 @@ func newRequests(labels int, tenants func() int) *requests {
 		seconds: desc("metahub_request_duration_seconds", "Time from the first byte of a request to the last of its answer."),
 		in:      desc("metahub_request_bytes_total", "Bytes of request bodies received."),
 		out:     desc("metahub_response_bytes_total", "Bytes of response bodies sent."),
+		limited: desc("metahub_limited_total", "Requests and connections that a limit refused, by tenant and reason.", "reason"),
+		cached:  desc("metahub_cache_requests_total", "Requests that the cache has to do with, by tenant and what it has made of them.", "result"),
 	}
 }
 
 func (r *requests) observe(slug string, status int, took time.Duration, received, sent int64) {
-	// A random stripe keeps cores off each other's cache lines; rand's global source has a state for each thread.
-	s := &r.members.series(slug).stripes[rand.Uint32()%stripes]
+	s := r.members.series(slug).stripe()
 	s.codes[class(status)].Add(1)
 	s.buckets[bucket(took)].Add(1)
 	s.nanoseconds.Add(uint64(max(took, 0)))
 	s.received.Add(uint64(max(received, 0)))
 	s.sent.Add(uint64(max(sent, 0)))
+}
+
+// limit counts what a limit refused. A reason that is not in reasons is left out, as it would have no bound.
+func (r *requests) limit(slug, reason string) {
+	if i := slices.Index(reasons[:], reason); i >= 0 {
+		r.members.series(slug).stripe().limited[i].Add(1)
+	}
 }
 
 func class(status int) int {
@@ -77,6 +91,8 @@ func (r *requests) Describe(c chan<- *prometheus.Desc) {
 	c <- r.seconds
 	c <- r.in
 	c <- r.out
+	c <- r.limited
+	c <- r.cached
 }
 
 // Collect implements prometheus.Collector.
@@ -88,6 +104,12 @@ func (r *requests) Collect(c chan<- prometheus.Metric) {
 				c <- prometheus.MustNewConstMetric(r.total, prometheus.CounterValue, float64(n), name, classes[i])
 			}
 		}
+		for i, n := range sum.limited {
+			if n > 0 {
+				c <- prometheus.MustNewConstMetric(r.limited, prometheus.CounterValue, float64(n), name, reasons[i])
+			}
+		}
+		r.collectCached(c, name, &sum)
 		cumulative, count := make(map[float64]uint64, len(buckets)), uint64(0)
 		for i, bound := range buckets {
 			count += sum.buckets[i]
@@ -106,12 +128,17 @@ const stripes = 8
 // series are the counters of one value of the label "tenant".
 type series struct{ stripes [stripes]stripe }
 
+// stripe is one at random, which keeps cores off each other's cache lines; rand's global source has a state for each thread.
+func (s *series) stripe() *stripe { return &s.stripes[rand.Uint32()%stripes] }
+
 type stripe struct {
 	codes       [len(classes)]atomic.Uint64
 	buckets     [len(buckets) + 1]atomic.Uint64
 	nanoseconds atomic.Uint64
 	received    atomic.Uint64
 	sent        atomic.Uint64
+	limited     [len(reasons)]atomic.Uint64
+	cached      [len(results)]atomic.Uint64
 	_           [64]byte // the next stripe begins on another cache line
 }
 
@@ -120,6 +147,8 @@ type totals struct {
 	codes                       [len(classes)]uint64
 	buckets                     [len(buckets) + 1]uint64
 	nanoseconds, received, sent uint64
+	limited                     [len(reasons)]uint64
+	cached                      [len(results)]uint64
 }
 
 func (s *series) sum() totals {
@@ -131,6 +160,12 @@ func (s *series) sum() totals {
 		}
 		for j := range stripe.buckets {
 			t.buckets[j] += stripe.buckets[j].Load()
+		}
+		for j := range stripe.limited {
+			t.limited[j] += stripe.limited[j].Load()
+		}
+		for j := range stripe.cached {
+			t.cached[j] += stripe.cached[j].Load()
 		}
 		t.nanoseconds += stripe.nanoseconds.Load()
 		t.received += stripe.received.Load()

@@ -186,17 +186,12 @@ func rowOf(t *tenant.Tenant, port string) row {
 		Hosts:     first(t.Domains, hostsShown),
 		MoreHosts: max(0, len(t.Domains)-hostsShown),
 		Frontend:  t.Frontend.String(),
+		Backend:   t.BackendText(),
 		Database:  "MongoDB, " + t.Database.Name,
 		Disabled:  !t.Enabled,
 	}
 	if t.Database.Embedded() {
 		r.Database = "embedded, " + t.Database.Name
-	}
-	switch {
-	case t.Backend != nil:
-		r.Backend = t.Backend.Redacted()
-	case len(t.Backends) > 0:
-		r.Backend = tenant.UpstreamsText(t.Backends)
 	}
 	if len(t.Domains) > 0 && !strings.HasPrefix(t.Domains[0], "*.") {
 		r.URL = "https://" + t.Domains[0] + port + "/"

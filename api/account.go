@@ -7,41 +7,46 @@ import (
 	"strings"
 	"time"
 
-	"github.com/valyala/fasthttp"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.uber.org/zap"
 
 	"metahub/api/model"
 	"metahub/tenant"
 )
 
-// The fields of a user that sign-in reads.
+// The model of those who sign in, and the fields that sign-in reads.
 const (
+	userModel     = "user"
+	nameField     = "name"
 	emailField    = "email"
 	passwordField = "password"
+	roleField     = "role"
+	activeField   = "isActive"
 )
 
 // accountModel returns the model of those who sign in.
 func accountModel(models *model.Set) (*model.Model, error) {
-	m, ok := models.Named("user")
+	m, ok := models.Named(userModel)
 	if !ok {
 		return nil, errors.New(`the models declare no "user", and nobody could sign in: add a file like the built-in users.yaml`)
 	}
-	for _, name := range []string{"name", emailField, "role", "isActive"} {
+	for _, name := range []string{nameField, emailField, roleField, activeField} {
 		if f, ok := m.Field(name); !ok || f.Read == model.Nobody {
 			return nil, fmt.Errorf("the model \"user\" has no field %q that admins can read: sign-in needs it", name)
 		}
 	}
-	if f, ok := m.Field(passwordField); !ok || !f.Hashed() {
-		return nil, errors.New(`the model "user" has no field "password" with "x-hash: bcrypt": sign-in needs it`)
+	if f, ok := m.Field(passwordField); !ok || f.Hash == "" {
+		return nil, errors.New(`the model "user" has no field "password" with "x-hash: argon2id": sign-in needs it`)
 	}
-	return m, nil
+	return m, checkAccount(models, m)
 }
 
-// login exchanges an e-mail address and a password for a token. Unknown users, wrong passwords and accounts that are switched off
+// login exchanges an e-mail address and a password for a session. Unknown users, wrong passwords and accounts that are switched off
 // take the same time and get the same answer.
 func (a *API) login(r *request) (reply, error) {
+	r.private = true
 	if own, known := a.fromOwnPage(r); known && !own {
 		return reply{}, errForeignSite
 	}
@@ -49,51 +54,72 @@ func (a *API) login(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	email, password, err := credentials(body)
+	email, password, err := readCredentials(body)
 	if err != nil {
 		return reply{}, err
 	}
-	key := a.attempts.key(r.tenant.Slug, email, r.address())
-	if wait := a.attempts.begin(key, a.now()); wait > 0 {
-		return reply{}, &Error{Status: 429, Code: "too_many_attempts", Message: "Too many attempts. Wait a moment, then try again.", RetryAfter: wait}
+	user, err := a.try(r, email, func() (bson.Raw, error) { return a.verifyUser(r, email, password) })
+	if err != nil {
+		return reply{}, err
 	}
-	user, err := a.verifyUser(r, email, password)
-	if err == nil {
-		a.attempts.succeed(key, a.now())
-		return a.signIn(r, user)
-	}
-	if !errors.Is(err, errCredentials) {
-		a.attempts.undo(key, a.now()) // nothing was learnt
-	}
-	return reply{}, err
+	a.rehash(r, user, password)
+	return a.signIn(r, user)
 }
 
-// credentials takes two strings and nothing else: an object in their place could be an operator of the database.
-func credentials(body bson.D) (email, password string, err error) {
+// try makes an attempt to know an account's password, as long as there have not been too many.
+func (a *API) try(r *request, email string, verify func() (bson.Raw, error)) (bson.Raw, error) {
+	attempt, wait := a.attempts.begin(a.attempts.login(r.tenant.Slug, email, r.address()), a.now())
+	if wait > 0 {
+		return nil, tooMany(wait)
+	}
+	user, err := verify()
+	switch {
+	case err == nil:
+		a.attempts.succeed(attempt, a.now())
+	case errors.Is(err, errCredentials):
+		a.attempts.fail(attempt, a.now())
+	default:
+		a.attempts.undo(attempt, a.now()) // nothing was learnt
+	}
+	return user, err
+}
+
+func tooMany(wait time.Duration) error {
+	return &Error{Status: 429, Code: "too_many_attempts", Message: "Too many attempts. Wait a moment, then try again.", RetryAfter: wait}
+}
+
+func readCredentials(body bson.D) (email, password string, err error) {
+	texts, err := readTexts(body, emailField, passwordField)
+	if err != nil {
+		return "", "", err
+	}
+	return strings.ToLower(strings.TrimSpace(texts[0])), texts[1], nil
+}
+
+// readTexts takes strings and nothing else: an object in their place could be an operator of the database. It returns them in the order of
+// their names, and passes over what else there is: frontends send a reCAPTCHA token along.
+func readTexts(body bson.D, names ...string) ([]string, error) {
+	texts := make([]string, len(names))
 	var issues []model.Issue
-	for _, e := range body {
-		text, ok := e.Value.(string)
+	for i, name := range names {
+		found := false
+		for _, e := range body {
+			if e.Key == name {
+				texts[i], _ = e.Value.(string)
+				found = true
+			}
+		}
 		switch {
-		case e.Key != emailField && e.Key != passwordField:
-			continue // frontends send a reCAPTCHA token along
-		case !ok || text == "":
-			issues = append(issues, model.Issue{Path: e.Key, Message: "must be a text"})
-		case e.Key == emailField:
-			email = strings.ToLower(strings.TrimSpace(text))
-		default:
-			password = text
+		case !found:
+			issues = append(issues, model.Issue{Path: name, Message: "is missing"})
+		case texts[i] == "":
+			issues = append(issues, model.Issue{Path: name, Message: "must be a text"})
 		}
 	}
-	if len(issues) == 0 && email == "" {
-		issues = append(issues, model.Issue{Path: emailField, Message: "is missing"})
-	}
-	if len(issues) == 0 && password == "" {
-		issues = append(issues, model.Issue{Path: passwordField, Message: "is missing"})
-	}
 	if len(issues) > 0 {
-		return "", "", invalid(issues)
+		return nil, invalid(issues)
 	}
-	return email, password, nil
+	return texts, nil
 }
 
 func (a *API) verifyUser(r *request, email, password string) (bson.Raw, error) {
@@ -101,11 +127,15 @@ func (a *API) verifyUser(r *request, email, password string) (bson.Raw, error) {
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
 		return nil, fmt.Errorf("read the user who signs in: %w", err)
 	}
-	same, err := a.passwords.matches(r.ctx, r.tenant.Slug, stringOf(user, passwordField), password)
+	hash := stringOf(user, passwordField)
+	if !active(user) {
+		hash = "" // which nothing matches, and takes as long
+	}
+	same, err := a.passwords.matches(r.ctx, r.tenant.Slug, hash, password)
 	if err != nil {
 		return nil, err
 	}
-	if !same || !active(user) {
+	if !same {
 		return nil, errCredentials
 	}
 	return user, nil
@@ -113,92 +143,57 @@ func (a *API) verifyUser(r *request, email, password string) (bson.Raw, error) {
 
 // findCredentials reads a user with the password's hash, which no view shows.
 func (a *API) findCredentials(r *request, email string) (user bson.Raw, err error) {
-	filter := a.users.Select(r.tenant.Slug, a.users.Admin, bson.E{Key: emailField, Value: email})
-	projection := append(bson.D{{Key: passwordField, Value: 1}}, a.users.Admin.Projection...)
+	users := r.resources.users
+	filter := users.Select(r.scope(), users.Admin, bson.E{Key: emailField, Value: email})
+	projection := append(bson.D{{Key: passwordField, Value: 1}}, users.Admin.Projection...)
 	err = a.store.Do(r.ctx, r.tenant, func(ctx context.Context, db *mongo.Database) (err error) {
-		user, err = db.Collection(a.users.Collection).FindOne(ctx, filter, options.FindOne().SetProjection(projection)).Raw()
+		user, err = db.Collection(users.Collection).FindOne(ctx, filter, options.FindOne().SetProjection(projection)).Raw()
 		return err
 	})
 	return user, err
 }
 
-func (a *API) signIn(r *request, user bson.Raw) (reply, error) {
-	id, ok := user.Lookup("_id").ObjectIDOK()
-	if !ok {
-		return reply{}, fmt.Errorf("the _id of a user in %s is not an ObjectId", a.users.Collection)
+// rehash replaces a hash that new ones are better than, while the password is at hand. It is no failure of the sign-in if that fails.
+func (a *API) rehash(r *request, user bson.Raw, password string) {
+	users := r.resources.users
+	field, _ := users.Field(passwordField)
+	before := stringOf(user, passwordField)
+	if !a.passwords.cost.outdated(before, field.Hash) || passwordTooLong(password, field.Hash) != "" {
+		return
 	}
-	token, err := signToken(r.tenant, id, stringOf(user, "role"), a.now())
+	hash, err := a.passwords.hash(r.ctx, r.tenant.Slug, password, field.Hash)
+	if err == nil {
+		err = a.store.Do(r.ctx, r.tenant, func(ctx context.Context, db *mongo.Database) error {
+			same := bson.D{{Key: "_id", Value: user.Lookup("_id")}, {Key: passwordField, Value: before}}
+			_, err := db.Collection(users.Collection).UpdateOne(ctx, same, bson.D{{Key: "$set", Value: bson.D{{Key: passwordField, Value: hash}}}})
+			return err
+		})
+	}
 	if err != nil {
-		return reply{}, err
+		a.log.Warn("a password keeps its old hash", append(r.logFields(), zap.Error(err))...)
 	}
-	setCookie(r, token, tokenLifetime)
-	return reply{status: 200, message: "Signed in.", data: document{user, a.users.Admin.Output}, token: token}, nil
-}
-
-// logout takes the cookie back. The token itself lives on until it expires.
-func (a *API) logout(r *request) (reply, error) {
-	if own, known := a.fromOwnPage(r); known && !own {
-		return reply{}, errForeignSite
-	}
-	setCookie(r, "", -time.Second)
-	return reply{status: 200, message: "Signed out."}, nil
-}
-
-// showAccount answers who the caller is, under "user", where existing frontends look for it.
-func (a *API) showAccount(r *request) (reply, error) {
-	c, err := a.authenticate(r)
-	if err != nil {
-		return reply{}, err
-	}
-	return reply{status: 200, message: "OK", dataKey: "user", data: document{c.user, a.users.Admin.Output}}, nil
-}
-
-// setCookie sets the token's cookie; scripts cannot read it.
-func setCookie(r *request, token string, lifetime time.Duration) {
-	c := fasthttp.AcquireCookie()
-	defer fasthttp.ReleaseCookie(c)
-	c.SetKey(cookieName)
-	c.SetValue(token)
-	c.SetPath("/")
-	c.SetDomain(cookieDomain(r))
-	c.SetHTTPOnly(true)
-	c.SetSecure(true)
-	c.SetSameSite(fasthttp.CookieSameSiteLaxMode)
-	c.SetMaxAge(int(lifetime.Seconds()))
-	if token == "" {
-		c.SetExpire(fasthttp.CookieExpireDelete)
-	}
-	r.http.Response.Header.SetCookie(c)
-}
-
-// cookieDomain is the tenant's, on the hosts that it covers. On its others, and on a shared API host, a browser would refuse a cookie
-// for it (RFC 6265 §5.3), so there the cookie is for the host alone.
-func cookieDomain(r *request) string {
-	domain := r.tenant.CookieDomain
-	host, _, err := tenant.CanonicalHost(nil, r.http.Host())
-	if err != nil || domain == "" {
-		return ""
-	}
-	if name := "." + string(host); !strings.HasSuffix(name, "."+domain) {
-		return ""
-	}
-	return domain
 }
 
 // CreateUser adds a user who can sign in, under the same rules as POST /api/users. An *Error says which of them is broken.
 func (a *API) CreateUser(ctx context.Context, t *tenant.Tenant, name, email, password, role string) error {
-	fresh, err := a.newDocument(ctx, t.Slug, a.users, bson.D{
-		{Key: "name", Value: name},
+	loaded := a.resources.Load()
+	users := loaded.users
+	w := model.Writer{Audience: model.Admin, Scope: model.Scope{Tenant: t.Slug}, Now: a.now()}
+	draft, err := a.draft(ctx, users, w, bson.D{
+		{Key: nameField, Value: name},
 		{Key: emailField, Value: email},
 		{Key: passwordField, Value: password},
-		{Key: "role", Value: role},
+		{Key: roleField, Value: role},
 	})
 	if err != nil {
 		return err
 	}
-	raw, err := bson.Marshal(fresh)
-	if err != nil {
+	if err := a.ensureIndexes(ctx, &loaded.indexed, t, users); err != nil {
 		return err
 	}
-	return a.insert(ctx, t, a.users, raw)
+	err = a.write(ctx, t, users, func(ctx context.Context, db *mongo.Database) error {
+		_, err := insert(ctx, db, users, w.Scope, draft)
+		return err
+	})
+	return itemError(users, "create", err)
 }

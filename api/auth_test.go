@@ -16,18 +16,25 @@ func TestSignIn(t *testing.T) {
 	s.addUsers(ben)
 	who := `{"_id":"<id>","name":"Name of admin","email":"admin@example.test","role":"admin","isActive":true,"createdAt":"<date>","updatedAt":"<date>"}`
 	credentials := `{"email":" Admin@Example.test ","password":"correct horse","recaptchaToken":"x"}`
-	got := scenario{name: "sign in", method: "POST", path: "/api/users/login", body: credentials, status: 200, absent: []string{"$2a$", "correct horse"},
-		want:   `{"success":true,"message":"Signed in.","data":` + who + `,"token":"<any>"}`,
+	got := scenario{name: "sign in", method: "POST", path: "/api/users/login", body: credentials, status: 200, absent: []string{"$argon2id$", "correct horse"},
+		want:   `{"success":true,"message":"Signed in.","data":` + who + `,"token":"<any>","refreshToken":"<any>"}`,
 		header: []string{"Cache-Control: private, no-store"}}.run(t, s)
 	token := text(t, got.body, "token")
-	if want := "accessToken=" + token + "; max-age=604800; path=/; HttpOnly; secure; SameSite=Lax"; got.header.Get("Set-Cookie") != want {
-		t.Errorf("cookie %q, want %q", got.header.Get("Set-Cookie"), want)
+	cookies := got.header.Values("Set-Cookie")
+	for i, want := range []string{
+		"__Host-refreshToken=" + text(t, got.body, "refreshToken") + "; max-age=2592000; path=/; HttpOnly; secure; SameSite=Lax",
+		"__Host-accessToken=" + token + "; max-age=900; path=/; HttpOnly; secure; SameSite=Lax",
+	} {
+		if len(cookies) != 2 || cookies[i] != want {
+			t.Errorf("cookies %q, want %q", cookies, want)
+		}
 	}
 	wrong := refusal("invalid_credentials")
 	runAll(t, s, []scenario{
 		{name: "by bearer", path: "/api/users/account/me", headers: []string{"Authorization: Bearer " + token}, status: 200,
 			want: `{"success":true,"message":"OK","user":` + who + `}`, header: []string{"Cache-Control: private, no-store"}},
-		{name: "by cookie", path: "/api/users/account/me", headers: []string{"Cookie: a=b; accessToken=" + token}, status: 200},
+		{name: "by cookie", path: "/api/users/account/me", headers: []string{"Cookie: a=b; __Host-accessToken=" + token}, status: 200},
+		{name: "not by a cookie that another host may have set", path: "/api/users/account/me", headers: []string{"Cookie: accessToken=" + token}, status: 401},
 		{name: "not at the other tenant", tenant: ben, path: "/api/users/account/me", headers: []string{"Authorization: Bearer " + token}, status: 401, want: refusal("unauthorized")},
 		{name: "nobody", path: "/api/users/account/me", status: 401, want: refusal("unauthorized"), header: []string{"WWW-Authenticate: Bearer"}},
 		{name: "wrong password", method: "POST", path: "/api/users/login", body: `{"email":"admin@example.test","password":"wrong"}`, status: 401, want: wrong},
@@ -53,7 +60,7 @@ func TestRoles(t *testing.T) {
 		{name: "users do not list users", path: "/api/users", headers: []string{user}, status: 403, want: refusal("forbidden")},
 		{name: "nobody lists users", path: "/api/users", status: 401, want: refusal("unauthorized")},
 		{name: "users do not make users", method: "POST", path: "/api/users", body: `{"name":"a","email":"a@b.test","password":"12345678","role":"admin"}`, headers: []string{user}, status: 403},
-		{name: "admins list users", path: "/api/users?role=user", headers: []string{admin}, status: 200, absent: []string{"$2a$", "password"},
+		{name: "admins list users", path: "/api/users?role=user", headers: []string{admin}, status: 200, absent: []string{"$argon2id$", "password"},
 			want: `{"success":true,"message":"OK","data":[{"_id":"<id>","name":"Name of user","email":"user@example.test","role":"user","isActive":true,"createdAt":"<date>","updatedAt":"<date>"}],"meta":{"total":1,"page":1,"limit":50}}`},
 		{name: "passwords are no filter", path: "/api/users?password=x", headers: []string{admin}, status: 400, want: refusal("bad_request")},
 		{name: "nor an order", path: "/api/users?sort=password", headers: []string{admin}, status: 400, want: refusal("bad_request")},
@@ -66,14 +73,14 @@ func TestRoleIsReadAgain(t *testing.T) {
 	s.addUsers(anna)
 	admin := s.signIn(anna, adminEmail)
 	second := scenario{name: "another admin", method: "POST", path: "/api/users", headers: []string{admin}, status: 201,
-		body: `{"name":"Second","email":"SECOND@example.test","password":"correct horse","role":"admin"}`, absent: []string{"$2a$", "password"}}.run(t, s)
+		body: `{"name":"Second","email":"SECOND@example.test","password":"correct horse","role":"admin"}`, absent: []string{"$argon2id$", "password"}}.run(t, s)
 	theirs := s.signIn(anna, "second@example.test")
 	path := "/api/users/" + text(t, second.body, "data._id")
 	runAll(t, s, []scenario{
 		{name: "may write", method: "POST", path: "/api/products", body: `{"title":{"en":"a"}}`, headers: []string{theirs}, status: 201},
 		{name: "role taken away", method: "PUT", path: path, body: `{"role":"user"}`, headers: []string{admin}, status: 200},
 		{name: "may not write any more", method: "POST", path: "/api/products", body: `{"title":{"en":"a"}}`, headers: []string{theirs}, status: 403, want: refusal("forbidden")},
-		{name: "new password", method: "PATCH", path: path, body: `{"password":"battery staple"}`, headers: []string{admin}, status: 200, absent: []string{"battery", "$2a$"}},
+		{name: "new password", method: "PATCH", path: path, body: `{"password":"battery staple"}`, headers: []string{admin}, status: 200, absent: []string{"battery", "$argon2id$"}},
 		{name: "signs in", method: "POST", path: "/api/users/login", body: `{"email":"second@example.test","password":"battery staple"}`, status: 200},
 		{name: "switched off", method: "PUT", path: path, body: `{"isActive":false}`, headers: []string{admin}, status: 200},
 		{name: "is nobody", path: "/api/users/account/me", headers: []string{theirs}, status: 401, want: refusal("unauthorized")},
@@ -93,9 +100,9 @@ func TestPasswordRules(t *testing.T) {
 	}
 	runAll(t, s, []scenario{
 		create("too short", "a@example.test", "1234567", 422),
-		create("72 bytes", "b@example.test", strings.Repeat("x", 72), 201),
-		create("73 bytes", "c@example.test", strings.Repeat("x", 73), 422),
-		create("72 letters of two bytes", "d@example.test", strings.Repeat("ü", 72), 422),
+		create("1024 bytes", "b@example.test", strings.Repeat("x", 1024), 201),
+		create("1025 bytes", "c@example.test", strings.Repeat("x", 1025), 422),
+		create("1024 letters of two bytes", "d@example.test", strings.Repeat("ü", 1024), 422),
 		create("an address that is taken", "B@example.test", "12345678", 409),
 		{name: "role of no model", method: "POST", path: "/api/users", headers: []string{admin}, status: 422, body: `{"name":"a","email":"e@example.test","password":"12345678","role":"root"}`},
 	})
@@ -117,7 +124,7 @@ func TestForgedTokens(t *testing.T) {
 			t.Errorf("the token's %q is %v, want %v", name, c[name], want)
 		}
 	}
-	for _, name := range []string{"sub", "iat", "exp"} {
+	for _, name := range []string{"sub", "sid", "iat", "exp"} {
 		if c[name] == nil {
 			t.Errorf("the token has no %q", name)
 		}
@@ -155,6 +162,12 @@ func TestForgedTokens(t *testing.T) {
 	f("never expires", sign(jwt.SigningMethodHS256, key, func(c jwt.MapClaims) { delete(c, "exp") }), 401)
 	f("a subject that is no id", sign(jwt.SigningMethodHS256, key, func(c jwt.MapClaims) { c["sub"] = "admin" }), 401)
 	f("a subject that is nobody", sign(jwt.SigningMethodHS256, key, func(c jwt.MapClaims) { c["sub"] = "ffffffffffffffffffffffff" }), 401)
+	f("no session", sign(jwt.SigningMethodHS256, key, func(c jwt.MapClaims) { delete(c, "sid") }), 401)
+	f("a session that is nobody's", sign(jwt.SigningMethodHS256, key, func(c jwt.MapClaims) { c["sid"] = "ffffffffffffffffffffffff" }), 401)
+	f("a session that is an operator", sign(jwt.SigningMethodHS256, key, func(c jwt.MapClaims) { c["sid"] = bson.M{"$ne": ""} }), 401)
+	f("another user in one's own session", sign(jwt.SigningMethodHS256, key, func(c jwt.MapClaims) {
+		c["sub"] = s.stored(anna, "users", bson.D{{Key: "email", Value: userEmail}})["_id"].(bson.ObjectID).Hex()
+	}), 401)
 	f("nonsense", "a.b.c", 401)
 	f("too long", strings.Repeat("a", 3000)+"."+strings.Repeat("a", 800)+"."+strings.Repeat("a", 43), 401)
 }
@@ -162,7 +175,7 @@ func TestForgedTokens(t *testing.T) {
 func TestCookieWritesNeedOwnPage(t *testing.T) {
 	s := newSite(t)
 	s.addUsers(anna)
-	cookie := "Cookie: accessToken=" + s.token(anna, adminEmail)
+	cookie := "Cookie: __Host-accessToken=" + s.token(anna, adminEmail)
 	f := func(name string, status int, headers ...string) {
 		t.Helper()
 		scenario{name: name, method: "POST", path: "/api/products", body: `{"title":{"en":"a"}}`, headers: append(headers, cookie), status: status}.run(t, s)

@@ -36,7 +36,7 @@ func (a *API) DemoDocuments(slug string) ([]store.Collection, error) {
 	}
 	var collections []store.Collection
 	for _, e := range byModel {
-		m, ok := a.models.Named(e.Key)
+		m, ok := a.resources.Load().models.Named(e.Key)
 		if !ok {
 			continue // the models in use are not the built-in ones
 		}
@@ -57,11 +57,11 @@ func (a *API) demoCollection(slug string, m *model.Model, list any) (store.Colle
 		if !ok {
 			return out, fmt.Errorf("%s %d is not a mapping", m.Name, i)
 		}
-		document, issues := m.Create(body, slug, a.now())
+		draft, issues := m.Create(body, model.Writer{Audience: model.Admin, Scope: model.Scope{Tenant: slug}, Now: a.now()})
 		if len(issues) > 0 {
 			return out, fmt.Errorf("%s %d: %s %s", m.Name, i, issues[0].Path, issues[0].Message)
 		}
-		out.Documents = append(out.Documents, document)
+		out.Documents = append(out.Documents, draft.Document())
 	}
 	return out, nil
 }

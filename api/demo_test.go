@@ -49,7 +49,7 @@ func TestSeededDemoIsServed(t *testing.T) {
 			"slug":{"tr":"ctp-6","en":"ctp-6","de":"ctp-6"},
 			"description":{"tr":"<any>","en":"<any>","de":"<any>"},"sku":"ENS-CTP-6","brand":"Ensotek",
 			"attributes":{"capacity":"1 250 kW","flow":"215 m³/h","fan":"7.5 kW","weight":"1 480 kg"},
-			"tags":["open-circuit","counterflow"],"order":1,"isPublished":true,"isActive":true,"createdAt":"<date>","updatedAt":"<date>"}],"meta":{"total":1,"page":1,"limit":100}}`},
+			"tags":["open-circuit","counterflow"],"order":1,"isPublished":true,"isActive":true,"createdAt":"<date>","updatedAt":"<date>","publishedAt":"<date>"}],"meta":{"total":1,"page":1,"limit":100}}`},
 		{name: "settings", path: "/api/settings", status: 200},
 	})
 }

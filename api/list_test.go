@@ -40,6 +40,8 @@ func TestList(t *testing.T) {
 	s.addUsers(anna)
 	admin := s.signIn(anna, adminEmail)
 	category := oid("aaaaaaaaaaaaaaaaaaaaaaaa")
+	s.insert(anna, "productscategories", bson.D{{Key: "_id", Value: category}, {Key: "tenant", Value: anna}, {Key: "name", Value: bson.D{{Key: "en", Value: "Towers"}}},
+		{Key: "slug", Value: "towers"}, {Key: "isActive", Value: true}, {Key: "order", Value: 1}})
 	s.insert(anna, "products",
 		product(anna, 1, published(true, true, bson.E{Key: "price", Value: 20.5}, bson.E{Key: "category", Value: category}, bson.E{Key: "tags", Value: bson.A{"new", "small"}})...),
 		product(anna, 2, published(true, true, bson.E{Key: "price", Value: 10}, bson.E{Key: "stock", Value: int64(9007199254740993)})...),
@@ -48,7 +50,7 @@ func TestList(t *testing.T) {
 		product("other", 5, published(true, true)...),
 	)
 	first := `{"_id":"000000000000000000000001","title":{"en":"Product 1"},"isActive":true,"isPublished":true,"price":20.5,
-		"category":"aaaaaaaaaaaaaaaaaaaaaaaa","tags":["new","small"],"createdAt":"2025-01-01T00:00:00.000Z","updatedAt":"2025-01-01T00:00:00.000Z"}`
+		"category":{"_id":"aaaaaaaaaaaaaaaaaaaaaaaa","name":{"en":"Towers"},"slug":"towers"},"tags":["new","small"],"createdAt":"2025-01-01T00:00:00.000Z","updatedAt":"2025-01-01T00:00:00.000Z"}`
 	second := `{"_id":"000000000000000000000002","title":{"en":"Product 2"},"isActive":true,"isPublished":true,"price":10,
 		"stock":"9007199254740993","createdAt":"2025-01-02T00:00:00.000Z","updatedAt":"2025-01-02T00:00:00.000Z"}`
 	list := func(meta string, documents ...string) string {

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -17,7 +19,21 @@ type query struct {
 	sort       bson.D
 	page       int
 	limit      int
+	fields     []string // nil: all
+	count      countMode
+	keyset     bool   // pages by cursor
+	cursor     string // of the page before; empty: the first page
+	counted    bool   // the client has said how to count
 }
+
+// countMode is how the documents on all pages are counted.
+type countMode int
+
+const (
+	countExact     countMode = iota // those that the filter selects, up to a bound
+	countEstimated                  // those of the collection
+	countNone
+)
 
 func (q *query) skip() int { return (q.page - 1) * q.limit }
 
@@ -29,10 +45,60 @@ const (
 )
 
 // parseQuery reads a query string. Its parameters are flat names with one plain value each, of a closed set: the filter is built
-// from declared fields and typed values, and nothing in a request can become an operator.
-func parseQuery(text []byte, view *model.View) (query, error) {
+// from declared fields and typed values, and nothing in a request can become an operator. Pages reach so many documents far.
+func (r *request) parseQuery(view *model.View, reach int) (query, error) {
 	q := query{page: 1, limit: view.DefaultLimit, sort: view.Sort}
-	seen := make(map[string]bool, 4)
+	parameters, err := splitQuery(r.http.URI().QueryString())
+	if err != nil {
+		return query{}, err
+	}
+	for _, p := range parameters { // the language comes first: other parameters depend on it
+		if _, err := r.setLanguage(p.name, p.value); err != nil {
+			return query{}, err
+		}
+	}
+	for _, p := range parameters {
+		if err := q.set(p.name, p.value, r.language, view); err != nil {
+			return query{}, err
+		}
+	}
+	if q.keyset && q.page != 1 {
+		return query{}, badRequest("A list goes by pages or by a cursor: leave out %q.", "page")
+	}
+	if q.keyset && !q.counted {
+		q.count = countNone
+	}
+	if q.page-1 > reach/q.limit {
+		return query{}, badRequest("Pages reach no further than %d documents: go on by \"cursor\", which the last of them names, or narrow the list by a filter.", reach)
+	}
+	return q, nil
+}
+
+// parseItemQuery reads the parameters that a single document has: the language, and the fields, which are nil for all. Others are
+// passed over.
+func (r *request) parseItemQuery(view *model.View) (fields []string, err error) {
+	parameters, err := splitQuery(r.http.URI().QueryString())
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range parameters {
+		if p.name == "fields" {
+			fields, err = parseFields(p.value, view)
+		} else {
+			_, err = r.setLanguage(p.name, p.value)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return fields, nil
+}
+
+// parameter is one of a query string.
+type parameter struct{ name, value string }
+
+func splitQuery(text []byte) ([]parameter, error) {
+	var all []parameter
 	for rest := string(text); rest != ""; {
 		var pair string
 		pair, rest, _ = strings.Cut(rest, "&")
@@ -41,23 +107,17 @@ func parseQuery(text []byte, view *model.View) (query, error) {
 		}
 		name, value, err := splitParameter(pair)
 		if err != nil {
-			return query{}, err
+			return nil, err
 		}
-		if seen[name] {
-			return query{}, badRequest("The parameter %q is there twice.", name)
+		if slices.ContainsFunc(all, func(p parameter) bool { return p.name == name }) {
+			return nil, badRequest("The parameter %q is there twice.", name)
 		}
-		seen[name] = true
-		if len(seen) > maxParameters {
-			return query{}, badRequest("At most %d parameters are taken.", maxParameters)
+		if len(all) == maxParameters {
+			return nil, badRequest("At most %d parameters are taken.", maxParameters)
 		}
-		if err := q.set(name, value, view); err != nil {
-			return query{}, err
-		}
+		all = append(all, parameter{name, value})
 	}
-	if q.skip() > maxSkip {
-		return query{}, badRequest("Pages reach no further than %d documents: narrow the list by a filter.", maxSkip)
-	}
-	return q, nil
+	return all, nil
 }
 
 func splitParameter(pair string) (name, value string, err error) {
@@ -71,22 +131,34 @@ func splitParameter(pair string) (name, value string, err error) {
 	if value, err = url.QueryUnescape(value); err != nil {
 		return "", "", badRequest("The value of the parameter %q is not well-formed.", name)
 	}
-	if !utf8.ValidString(value) || strings.ContainsRune(value, 0) || len(value) > maxParameterValue {
-		return "", "", badRequest("The value of the parameter %q must be UTF-8 text of at most %d bytes.", name, maxParameterValue)
+	most := maxParameterValue
+	if name == "cursor" {
+		most = maxCursor
+	}
+	if !utf8.ValidString(value) || strings.ContainsRune(value, 0) || len(value) > most {
+		return "", "", badRequest("The value of the parameter %q must be UTF-8 text of at most %d bytes.", name, most)
 	}
 	return name, value, nil
 }
 
-func (q *query) set(name, value string, view *model.View) (err error) {
+func (q *query) set(name, value string, language model.Language, view *model.View) (err error) {
 	switch name {
+	case "locale", "flat":
 	case "page":
-		q.page, err = parseCount(name, value, maxSkip+1)
+		q.page, err = parseCount(name, value, math.MaxInt32)
 	case "limit":
 		q.limit, err = parseCount(name, value, view.MaxLimit)
 	case "sort":
 		q.sort, err = parseSort(value, view)
+	case "fields":
+		q.fields, err = parseFields(value, view)
+	case "cursor":
+		q.keyset, q.cursor = true, value
+	case "count":
+		q.counted = true
+		q.count, err = parseCountMode(value)
 	default:
-		return q.addCondition(name, value, view)
+		return q.addCondition(name, value, language, view)
 	}
 	return err
 }
@@ -124,16 +196,49 @@ func parseSort(value string, view *model.View) (bson.D, error) {
 	return append(order, bson.E{Key: "_id", Value: 1}), nil
 }
 
-func (q *query) addCondition(name, value string, view *model.View) error {
-	field, ok := view.Filter(name)
-	if !ok {
-		return badRequest("The parameter %q is unknown. Known are: %s.", name, oneOf(append([]string{"page", "limit", "sort"}, view.FilterNames()...)))
+const maxFields = 50
+
+// parseFields reads "title,price": names of fields that the view shows.
+func parseFields(value string, view *model.View) ([]string, error) {
+	names := strings.Split(value, ",")
+	if len(names) > maxFields {
+		return nil, badRequest("At most %d fields can be chosen.", maxFields)
 	}
-	typed, err := field.Parse(value)
+	for _, name := range names {
+		if !view.Readable(name) {
+			return nil, badRequest("The field %q is unknown. Known are: %s.", name, oneOf(view.ReadableNames()))
+		}
+	}
+	return names, nil
+}
+
+func parseCountMode(value string) (countMode, error) {
+	switch value {
+	case "exact":
+		return countExact, nil
+	case "estimated":
+		return countEstimated, nil
+	case "none":
+		return countNone, nil
+	}
+	return countExact, badRequest("The parameter %q must be %s.", "count", "one of: none, estimated, exact")
+}
+
+// common are the parameters of every list.
+var common = []string{"page", "limit", "sort", "fields", "cursor", "count", "locale", "flat"}
+
+func (q *query) addCondition(name, value string, language model.Language, view *model.View) error {
+	p, ok := view.Parameter(name)
+	if !ok {
+		return badRequest("The parameter %q is unknown. Known are: %s.", name, oneOf(append(slices.Clone(common), view.ParameterNames()...)))
+	}
+	c, narrows, err := p.Condition(value, language)
 	if err != nil {
 		return badRequest("The parameter %q must be %v.", name, err)
 	}
-	q.conditions = append(q.conditions, bson.E{Key: name, Value: typed})
+	if narrows {
+		q.conditions = append(q.conditions, c)
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"metahub/api/model"
 	"metahub/tenant"
 )
 
@@ -14,26 +15,45 @@ import (
 type request struct {
 	http   *fasthttp.RequestCtx
 	tenant *tenant.Tenant
-	id     bson.ObjectID // of an item's path
+	// resources and directory are those in force when the request began.
+	resources *resources
+	directory *tenant.Directory
+	id        bson.ObjectID // of an item's path
+	name      string        // in place of an id: a key, or a slug
+	narrowed  []bson.E      // what the path demands of a list's documents
+	language  model.Language
+	who       *signedIn
+	flat      bool // localized fields are answered in language alone
 	// ctx has a deadline. The http context is recycled with the request, and is never handed on.
 	ctx       context.Context
+	began     time.Time
+	patience  time.Duration
 	stopClock context.CancelFunc
 	// private is set once the answer depends on who asks; such an answer is never stored by a cache.
 	private bool
+
+	// What who and ctx point to at first, so that it is there in one piece.
+	sender signedIn
+	clock  clock
 }
 
-// requestTimeout bounds the work on a request, waiting for the database included.
+// requestTimeout bounds the work on a request, waiting for the database included. Tests have more, on machines that have much else to do.
 const requestTimeout = 5 * time.Second
 
-// startClock begins the time that the work may take.
-func (r *request) startClock() {
-	r.ctx, r.stopClock = context.WithTimeout(context.Background(), requestTimeout)
+// scope is whose documents are meant when nobody in particular asks.
+func (r *request) scope() model.Scope { return model.Scope{Tenant: r.tenant.Slug} }
+
+// startClock begins the time that the work may take, by a clock that has not been used.
+func (r *request) startClock(c *clock) {
+	r.began = time.Now()
+	c.deadline = r.began.Add(r.patience)
+	r.ctx, r.stopClock = c, c.stop
 }
 
 // restartClock forgets the time so far, which a slow client has taken.
 func (r *request) restartClock() {
 	r.stopClock()
-	r.startClock()
+	r.startClock(new(clock))
 }
 
 const maxRequestID = 128

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -38,7 +39,7 @@ func TestQueryRefusals(t *testing.T) {
 		scenario{name: query, path: "/api/products?" + query, status: 400,
 			want: `{"success":false,"message":"` + message + `","code":"bad_request","request_id":"request-1"}`}.run(t, s)
 	}
-	known := "Known are: page, limit, sort, sku, brand, category, price, currency, tags."
+	known := "Known are: page, limit, sort, fields, cursor, count, locale, flat, sku, brand, price, currency, category, tags, onlyLocalized, minPrice, maxPrice, q."
 	// Operators, however they are written, are names that no model declares.
 	f("price[$ne]=1", `The parameter \"price[$ne]\" is unknown. `+known)
 	f("price%5B%24ne%5D=1", `The parameter \"price[$ne]\" is unknown. `+known)
@@ -66,8 +67,10 @@ func TestQueryRefusals(t *testing.T) {
 	f("limit=0", `The parameter \"limit\" is a whole number from 1 to 500.`)
 	f("limit=-1", `The parameter \"limit\" is a whole number from 1 to 500.`)
 	f("limit=99999999999999999999", `The parameter \"limit\" is a whole number from 1 to 500.`)
-	f("page=1e3", `The parameter \"page\" is a whole number from 1 to 10001.`)
-	f("page=102&limit=100", `Pages reach no further than 10000 documents: narrow the list by a filter.`)
+	f("page=1e3", `The parameter \"page\" is a whole number from 1 to 2147483647.`)
+	f("page=10002&limit=1", `Pages reach no further than 10000 documents: go on by \"cursor\", which the last of them names, or narrow the list by a filter.`)
+	f("page=2147483647&limit=500", `Pages reach no further than 10000 documents: go on by \"cursor\", which the last of them names, or narrow the list by a filter.`)
+	f("page=102&limit=100", `Pages reach no further than 10000 documents: go on by \"cursor\", which the last of them names, or narrow the list by a filter.`)
 	f("page=20&limit=500&"+strings.Repeat("a", 65)+"=1", `The name of a parameter is too long.`)
 	// One name, one value, well-formed.
 	f("price=1&price=2", `The parameter \"price\" is there twice.`)
@@ -75,4 +78,26 @@ func TestQueryRefusals(t *testing.T) {
 	f("%zz=1", `The query string is not well-formed.`)
 	f("brand=%ff", `The value of the parameter \"brand\" must be UTF-8 text of at most 256 bytes.`)
 	f("brand=%00", `The value of the parameter \"brand\" must be UTF-8 text of at most 256 bytes.`)
+}
+
+func TestDocs(t *testing.T) {
+	s := newSite(t)
+	for path, kind := range map[string]string{
+		"/api/openapi.json": "application/json; charset=utf-8", "/api/docs": "text/html; charset=utf-8", "/api/docs/page.js": "text/javascript; charset=utf-8", "/api/docs/page.css": "text/css; charset=utf-8",
+	} {
+		got := s.send(anna, "GET", path, "")
+		if got.status != 200 || got.header.Get("Content-Type") != kind || !strings.HasPrefix(got.header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: %d, %s", path, got.status, got.header.Get("Content-Type"))
+		}
+		if got := s.send(anna, "GET", path, "", "If-None-Match: "+got.header.Get("ETag")); got.status != 304 {
+			t.Errorf("%s again: %d", path, got.status)
+		}
+	}
+	var spec struct {
+		OpenAPI string         `json:"openapi"`
+		Paths   map[string]any `json:"paths"`
+	}
+	if err := json.Unmarshal([]byte(s.send(anna, "GET", "/api/openapi.json", "").body), &spec); err != nil || spec.OpenAPI != "3.1.0" || spec.Paths["/api/products/{id}"] == nil {
+		t.Errorf("%v, OpenAPI %s, %d paths", err, spec.OpenAPI, len(spec.Paths))
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"metahub/api"
+	"metahub/api/upload"
 	"metahub/store"
 	"metahub/tenant"
 )
@@ -41,6 +43,8 @@ type site struct {
 	t        testing.TB
 	api      *api.API
 	store    *store.Store
+	files    *upload.Files
+	folder   string // of the files
 	registry *tenant.Registry
 	address  string
 	logs     *observer.ObservedLogs
@@ -48,14 +52,30 @@ type site struct {
 
 func newSite(t testing.TB) *site {
 	t.Helper()
+	return newSiteOf(t, nil)
+}
+
+// newSiteOf is a site with models of its own.
+func newSiteOf(t testing.TB, models fs.FS) *site {
+	t.Helper()
+	return newSiteFor(t, models, newTenant(anna), newTenant(ben))
+}
+
+// newSiteFor is a site of some tenants.
+func newSiteFor(t testing.TB, models fs.FS, tenants ...*tenant.Tenant) *site {
+	t.Helper()
+	return newSiteWith(t, api.Config{Models: models}, tenants...)
+}
+
+// newSiteWith is a site with a configuration of its own, as far as it says something.
+func newSiteWith(t testing.TB, config api.Config, tenants ...*tenant.Tenant) *site {
+	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
 	s := &site{
-		t:     t,
-		store: store.New(store.Config{Data: t.TempDir()}),
-		logs:  logs,
-		registry: tenant.NewRegistry(tenant.NewDirectory(tenant.Gateway{}, []*tenant.Tenant{
-			newTenant(anna), newTenant(ben),
-		})),
+		t:        t,
+		store:    store.New(store.Config{Data: t.TempDir(), Patience: patience / 2}),
+		logs:     logs,
+		registry: tenant.NewRegistry(tenant.NewDirectory(tenant.Gateway{}, tenants)),
 	}
 	t.Cleanup(func() {
 		if err := s.store.Close(context.Background()); err != nil {
@@ -63,9 +83,17 @@ func newSite(t testing.TB) *site {
 		}
 	})
 	var err error
-	if s.api, err = api.New(api.Config{Store: s.store, Registry: s.registry, Logger: zap.New(core)}); err != nil {
+	s.folder = t.TempDir()
+	if s.files, err = upload.Open(s.folder); err != nil {
 		t.Fatal(err)
 	}
+	config.Uploads, config.Store, config.Registry, config.Logger = s.files, s.store, s.registry, zap.New(core)
+	if s.api, err = api.New(config); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.api.Close)
+	s.api.HashCheaply()
+	s.api.WaitFor(patience / 2)
 	s.serve()
 	t.Cleanup(s.printLogs)
 	return s
@@ -89,6 +117,7 @@ func newTenant(slug string) *tenant.Tenant {
 		Database:  tenant.Database{Name: slug},
 		JWTSecret: tenant.NewSecret("the-key-of-" + slug),
 		Enabled:   true,
+		Uploads:   16 << 20,
 	}
 }
 
@@ -98,7 +127,8 @@ func (s *site) serve() {
 		s.t.Fatal(err)
 	}
 	server := &fasthttp.Server{
-		StreamRequestBody: true,
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
 		Handler: func(ctx *fasthttp.RequestCtx) {
 			if t, ok := s.registry.Current().Lookup([]byte(strings.Split(string(ctx.Host()), ":")[0])); ok {
 				ctx.SetUserValue(tenant.ContextKey, t)
@@ -111,6 +141,7 @@ func (s *site) serve() {
 	s.address = listener.Addr().String()
 	s.t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
+		s.api.EndStreams()
 		if err := server.Shutdown(); err != nil {
 			s.t.Errorf("shut down: %v", err)
 		}
@@ -137,27 +168,34 @@ func (s *site) addUsers(slug string) {
 	}
 }
 
-// insert writes documents as another program would, past the API.
+// patience is how long a test waits for what it does not measure, on a machine that has much else to do.
+const patience = time.Minute
+
+// past runs op as another program would, past the API.
+func (s *site) past(slug string, op func(context.Context, *mongo.Database) error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	if err := s.store.Do(ctx, s.tenant(slug), op); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// insert writes documents past the API.
 func (s *site) insert(slug, collection string, documents ...bson.D) {
 	s.t.Helper()
-	err := s.store.Do(s.t.Context(), s.tenant(slug), func(ctx context.Context, db *mongo.Database) error {
+	s.past(slug, func(ctx context.Context, db *mongo.Database) error {
 		_, err := db.Collection(collection).InsertMany(ctx, documents)
 		return err
 	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 // stored reads one document past the API.
 func (s *site) stored(slug, collection string, filter bson.D) (document bson.M) {
 	s.t.Helper()
-	err := s.store.Do(s.t.Context(), s.tenant(slug), func(ctx context.Context, db *mongo.Database) error {
+	s.past(slug, func(ctx context.Context, db *mongo.Database) error {
 		return db.Collection(collection).FindOne(ctx, filter).Decode(&document)
 	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	return document
 }
 
@@ -171,7 +209,7 @@ type answer struct {
 // send sends one request to a tenant. Headers are "Name: value".
 func (s *site) send(slug, method, path, body string, headers ...string) answer {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	var reader io.Reader
 	if body != "" {
@@ -195,7 +233,7 @@ func (s *site) send(slug, method, path, body string, headers ...string) answer {
 		request.Header.Set(name, value)
 	}
 	response, err := http.DefaultClient.Do(request)
-	for again := 0; again < 5 && errors.Is(err, syscall.ECONNRESET); again++ { // refused before all of it was sent, and the answer overtaken by that
+	for again := 0; again < 20 && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)); again++ { // refused before all of it was sent, and the answer overtaken by that
 		request.Body = io.NopCloser(strings.NewReader(body))
 		response, err = http.DefaultClient.Do(request)
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"time"
 
@@ -11,38 +13,80 @@ import (
 )
 
 const (
-	tokenLifetime = 7 * 24 * time.Hour
+	// tokenLifetime is how long a token is good before its session has to be refreshed. Frontends of the earlier service never refresh,
+	// so with its cookies a token lives as long as a session.
+	tokenLifetime = 15 * time.Minute
 	maxToken      = 2048
 )
 
-// signToken says who the user is. Issuer and audience are the tenant, and the key is the tenant's own: a token of one tenant is nothing at
-// another.
-func signToken(t *tenant.Tenant, user bson.ObjectID, role string, now time.Time) (string, error) {
-	key, err := signingKey(t)
+func lifetimeOf(t *tenant.Tenant) time.Duration {
+	if t.Cookies == tenant.LegacyCookies {
+		return sessionLifetime
+	}
+	return tokenLifetime
+}
+
+// claims are what a token says. They implement jwt.Claims.
+type claims struct {
+	Subject  string  `json:"sub"`
+	Role     string  `json:"role"` // for frontends; what counts is the database's
+	Session  string  `json:"sid"`
+	Issuer   string  `json:"iss"`
+	Audience string  `json:"aud"`
+	Issued   seconds `json:"iat"`
+	Expires  seconds `json:"exp"`
+}
+
+// seconds are since 1970, whole, as we issue them.
+type seconds int64
+
+// date returns nil for none.
+func (s seconds) date() (*jwt.NumericDate, error) {
+	if s == 0 {
+		return nil, nil
+	}
+	return jwt.NewNumericDate(time.Unix(int64(s), 0)), nil
+}
+
+func (c *claims) GetSubject() (string, error)                  { return c.Subject, nil }
+func (c *claims) GetIssuer() (string, error)                   { return c.Issuer, nil }
+func (c *claims) GetAudience() (jwt.ClaimStrings, error)       { return jwt.ClaimStrings{c.Audience}, nil }
+func (c *claims) GetIssuedAt() (*jwt.NumericDate, error)       { return c.Issued.date() }
+func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.Expires.date() }
+func (c *claims) GetNotBefore() (*jwt.NumericDate, error)      { return nil, nil }
+
+// signToken says who the user is, in which session. Issuer and audience are the tenant, and the key is the tenant's own: a token of one
+// tenant is nothing at another.
+func signToken(t *tenant.Tenant, user bson.ObjectID, role string, session bson.ObjectID, now time.Time) (string, error) {
+	keys, err := verifyingKeys(t)
 	if err != nil {
 		return "", err
 	}
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"sub":  user.Hex(),
-		"role": role, // for frontends; what counts is the database's
-		"aud":  t.Slug,
-		"iss":  t.Slug,
-		"iat":  now.Unix(),
-		"exp":  now.Add(tokenLifetime).Unix(),
-	}).SignedString(key)
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
+		Subject:  user.Hex(),
+		Role:     role,
+		Session:  session.Hex(),
+		Issuer:   t.Slug,
+		Audience: t.Slug,
+		Issued:   seconds(now.Unix()),
+		Expires:  seconds(now.Add(lifetimeOf(t)).Unix()),
+	})
+	token.Header["kid"] = keyID(keys[0])
+	return token.SignedString(keys[0])
 }
 
-// verifyToken returns the user whom a token names. The algorithm is pinned (RFC 8725 §3.1).
-func verifyToken(t *tenant.Tenant, token string, now func() time.Time) (bson.ObjectID, error) {
+// verifyToken returns the user and the session that a token names. The algorithm is pinned (RFC 8725 §3.1), and so is the key, where the
+// token names one.
+func verifyToken(t *tenant.Tenant, token string, now func() time.Time) (user, session bson.ObjectID, err error) {
 	if len(token) > maxToken {
-		return bson.NilObjectID, errBadToken
+		return user, session, errBadToken
 	}
-	key, err := signingKey(t)
+	keys, err := verifyingKeys(t)
 	if err != nil {
-		return bson.NilObjectID, err
+		return user, session, err
 	}
-	var c jwt.RegisteredClaims
-	_, err = jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key, nil },
+	var c claims
+	_, err = jwt.ParseWithClaims(token, &c, func(token *jwt.Token) (any, error) { return chooseKeys(keys, token.Header) },
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithAudience(t.Slug),
 		jwt.WithIssuer(t.Slug),
@@ -50,20 +94,46 @@ func verifyToken(t *tenant.Tenant, token string, now func() time.Time) (bson.Obj
 		jwt.WithIssuedAt(),
 		jwt.WithTimeFunc(now),
 	)
-	if err != nil {
-		return bson.NilObjectID, errBadToken
+	user, isUser := objectID([]byte(c.Subject))
+	session, isSession := objectID([]byte(c.Session))
+	if err != nil || !isUser || !isSession {
+		return bson.NilObjectID, bson.NilObjectID, errBadToken
 	}
-	user, ok := parseID([]byte(c.Subject))
-	if !ok {
-		return bson.NilObjectID, errBadToken
-	}
-	return user, nil
+	return user, session, nil
 }
 
-// signingKey never returns an empty key, with which anybody could sign.
-func signingKey(t *tenant.Tenant) ([]byte, error) {
-	if t.JWTSecret.IsZero() {
-		return nil, errors.New("the tenant has no jwt_secret")
+// chooseKeys returns the key that a header names, or all where it names none.
+func chooseKeys(keys [][]byte, header map[string]any) (any, error) {
+	named, ok := header["kid"]
+	if !ok {
+		all := jwt.VerificationKeySet{}
+		for _, key := range keys {
+			all.Keys = append(all.Keys, key)
+		}
+		return all, nil
 	}
-	return []byte(t.JWTSecret.Reveal()), nil
+	for _, key := range keys {
+		if named == keyID(key) {
+			return key, nil
+		}
+	}
+	return nil, errBadToken
+}
+
+// keyID is the name of a key. It tells nothing of a random key.
+func keyID(key []byte) string {
+	sum := sha256.Sum256(append([]byte("metahub kid\x00"), key...))
+	return base64.RawURLEncoding.EncodeToString(sum[:6])
+}
+
+// verifyingKeys returns the tenant's keys, the one that signs first. None is empty, as anybody could sign with that.
+func verifyingKeys(t *tenant.Tenant) (keys [][]byte, err error) {
+	keys = make([][]byte, 0, 1+len(t.JWTPrevious))
+	for _, secret := range append([]tenant.Secret{t.JWTSecret}, t.JWTPrevious...) {
+		if secret.IsZero() {
+			return nil, errors.New("the tenant has an empty jwt_secret, or none")
+		}
+		keys = append(keys, []byte(secret.Reveal()))
+	}
+	return keys, nil
 }

@@ -10,29 +10,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 rounds=${ROUNDS:-3} seconds=${D:-3}
-dir=$(mktemp -d)
-base=$((20000 + RANDOM % 10000))
+. bench/peers.bash
 host=anastasia.localhost
 
-finish() {
-	for file in "$dir"/*.pid; do
-		[ -f "$file" ] && kill "$(cat "$file")" 2>/dev/null
-	done
-	wait 2>/dev/null
-	rm -rf "$dir"
-}
-trap finish EXIT
-
-for tool in h2load nginx curl openssl; do
-	command -v "$tool" >/dev/null || { echo "compress.sh: $tool is not installed" >&2; exit 1; }
-done
-
-mkdir -p "$dir/site" "$dir/certs/$host"
-chmod 711 "$dir" # the upstream runs as nobody when root starts it
+mkdir "$dir/site"
 if [ -n "${PAGE:-}" ]; then cp "$PAGE" "$dir/site/index.html"; else head -c 20000 docs/certificates.md docs/tenants.md -q | head -c 20000 >"$dir/site/index.html"; fi
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout "$dir/certs/$host/privkey.pem" \
-	-out "$dir/certs/$host/fullchain.pem" -subj "/CN=$host" -addext "subjectAltName=DNS:$host" 2>/dev/null
-chmod 600 "$dir/certs/$host/privkey.pem"
+certify "$host"
+follow "$dir"
 
 server() { # PORT LEVEL
 	echo "server { listen 127.0.0.1:$1 ssl backlog=4096; gzip on; gzip_proxied any; gzip_vary on; gzip_min_length 1024; gzip_comp_level $2;
@@ -40,15 +24,15 @@ server() { # PORT LEVEL
 }
 
 cat >"$dir/nginx.conf" <<-CONF
-	worker_processes 1; pid $dir/nginx.pid; error_log $dir/nginx.err;
+	worker_processes 1; pid $dir/nginx.nginx; error_log $dir/nginx.err;
 	events { worker_connections 4096; }
 	http { access_log off; keepalive_requests 100000000;
-	  ssl_certificate $dir/certs/$host/fullchain.pem; ssl_certificate_key $dir/certs/$host/privkey.pem;
+	  ssl_certificate $dir/cert.pem; ssl_certificate_key $dir/key.pem;
 	  upstream frontend { server 127.0.0.1:$base; keepalive 256; keepalive_requests 100000000; }
 	  $(server $((base + 1)) 1) $(server $((base + 2)) 4) $(server $((base + 3)) 6) }
 CONF
 cat >"$dir/upstream.conf" <<-CONF
-	worker_processes 1; pid $dir/upstream.pid; error_log $dir/upstream.err;
+	worker_processes 1; pid $dir/upstream.nginx; error_log $dir/upstream.err;
 	events { worker_connections 4096; }
 	http { access_log off; keepalive_requests 100000000; default_type text/html;
 	  server { listen 127.0.0.1:$base backlog=4096; root $dir/site; } }
@@ -58,17 +42,15 @@ cat >"$dir/tenants.yaml" <<-CONF
 	tenants:
 	  - {slug: anastasia, domains: [$host], frontend: "http://127.0.0.1:$base"}
 CONF
-nginx -p "$dir" -c "$dir/upstream.conf"
-nginx -p "$dir" -c "$dir/nginx.conf"
+run_nginx upstream
+run_nginx nginx
 go build -o "$dir/metahub" .
 (cd "$dir" && exec ./metahub --log-level warn >metahub.log 2>&1) &
 echo $! >"$dir/metahub.pid"
 nginx=$(pgrep -P "$(cat "$dir/nginx.pid")") metahub=$(cat "$dir/metahub.pid")
 
-ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
-
-# measure NAME PORT PID CODING: microseconds of CPU by request, and the length of the page on the wire
-measure() {
+# compare NAME PORT PID CODING: microseconds of CPU by request, and the length of the page on the wire
+compare() {
 	local before after n length
 	length=$(curl -ks --connect-to "$host:443:127.0.0.1:$2" -H "Accept-Encoding: $4" -o /dev/null -w '%{size_download}' "https://$host/")
 	before=$(ticks "$3")
@@ -83,12 +65,12 @@ for _ in $(seq 100); do
 done
 cmp -s "$dir/page" "$dir/site/index.html" || { echo "compress.sh: metahub does not serve the page: $(cat "$dir/metahub.log")" >&2; exit 1; }
 for _ in $(seq "$rounds"); do
-	measure nginx-plain $((base + 1)) "$nginx" identity
-	measure nginx-gzip-1 $((base + 1)) "$nginx" gzip
-	measure nginx-gzip-4 $((base + 2)) "$nginx" gzip
-	measure nginx-gzip-6 $((base + 3)) "$nginx" gzip
+	compare nginx-plain $((base + 1)) "$nginx" identity
+	compare nginx-gzip-1 $((base + 1)) "$nginx" gzip
+	compare nginx-gzip-4 $((base + 2)) "$nginx" gzip
+	compare nginx-gzip-6 $((base + 3)) "$nginx" gzip
 	for coding in identity gzip br zstd; do
-		measure "metahub-${coding/identity/plain}" $((base + 4)) "$metahub" "$coding"
+		compare "metahub-${coding/identity/plain}" $((base + 4)) "$metahub" "$coding"
 	done
 done | tee "$dir/results"
 

@@ -92,7 +92,7 @@ the flags below. A flag wins over the environment, the environment over the file
 	})
 	root.Flags().SortFlags, root.PersistentFlags().SortFlags = false, false
 	s.register(root.PersistentFlags())
-	root.AddCommand(newServe(s), newCheck(s), newCerts(s), newTrust(s), newHealth(s), newUser(s), newVersion(s))
+	root.AddCommand(newServe(s), newCheck(s), newCerts(s), newCache(s), newTrust(s), newHealth(s), newUser(s), newKeys(s), newModels(s), newVersion(s))
 	return root
 }
 

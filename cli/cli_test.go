@@ -43,12 +43,20 @@ func TestCommandLine(t *testing.T) {
 	f(exitUsage, "flag needs an argument: --config", "--config")
 	f(exitUsage, "metahub user add --help", "user")
 	f(exitUsage, `unknown command "ad"`, "user", "ad")
+	f(exitUsage, "metahub models check", "models")
+	f(exitUsage, "metahub keys rotate --help", "keys")
+	f(exitUsage, "one TENANT", "keys", "rotate")
 	f(exitUsage, "--tenant SLUG", "user", "add", "--email", "ada@example.com")
+	f(exitUsage, "metahub cache purge --help", "cache")
+	f(exitUsage, "--tenant SLUG", "cache", "purge")
+	f(exitUsage, "--url is empty", "cache", "purge", "--tenant", "a", "--url", "")
+	f(exitUsage, "not both", "cache", "purge", "--tenant", "a", "--url", "/a", "--prefix", "/")
 	f(exitUsage, "--log-level", "--log-level", "loud")
 	f(exitUsage, "--log-format", "--log-format", "xml")
 	// what cannot be done
 	f(exitError, "no-such-file.yaml", "--config", "no-such-file.yaml")
 	f(exitError, "metahub running", "health", "--admin", "127.0.0.1:1")
+	f(exitError, "metahub running", "cache", "purge", "--tenant", "a", "--admin", "127.0.0.1:1")
 	// what can
 	f(exitOK, "", "version")
 	f(exitOK, "", "--help")
@@ -57,14 +65,14 @@ func TestCommandLine(t *testing.T) {
 
 // TestHelp keeps the help of every command complete: what it does, how it is called, and what each flag means.
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"", "serve", "check", "trust", "health", "version", "user", "user add"} {
+	for _, command := range []string{"", "serve", "check", "trust", "health", "version", "user", "user add", "cache", "cache purge", "keys", "keys rotate", "models", "models check", "models apply"} {
 		got := run("", nil, append(strings.Fields(command), "--help")...)
 		for _, part := range []string{"Usage:\n  metahub", "--config file", "--log-level level", "--https address", "--admin address"} {
 			if !strings.Contains(got.stdout, part) {
 				t.Errorf("metahub %s --help lacks %q:\n%s", command, part, got.stdout)
 			}
 		}
-		if command != "user" && !strings.Contains(got.stdout, "Examples:\n  ") {
+		if command != "user" && command != "cache" && command != "keys" && command != "models" && !strings.Contains(got.stdout, "Examples:\n  ") {
 			t.Errorf("metahub %s --help shows no example", command)
 		}
 	}
@@ -155,6 +163,74 @@ func TestUserAdd(t *testing.T) {
 			t.Errorf("%s signing in: %s", email, response.Status)
 		}
 	}
+}
+
+func TestKeysRotate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tenants.yaml")
+	text := "tenants:\n  - {slug: a, domains: [a.localhost]}\n  - {slug: b, domains: [b.localhost], jwt_secret: hunter2}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(code int, says string, arguments ...string) {
+		t.Helper()
+		got := run("", nil, append([]string{"keys", "rotate", "--config", path}, arguments...)...)
+		if said := got.stdout + got.stderr; got.code != code || !strings.Contains(said, says) || strings.Contains(said, "hunter2") {
+			t.Errorf("keys rotate %q ended with %d and said %q, want %d and %q", arguments, got.code, said, code, says)
+		}
+	}
+	secrets := func() []string {
+		t.Helper()
+		content, err := os.ReadFile(filepath.Join(filepath.Dir(path), "data", "jwt-secrets"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Fields(string(content))[1:]
+	}
+	f(exitOK, `tenant "a" has a new key`, "a")
+	before := secrets()
+	f(exitOK, "", "a")
+	if now := secrets(); len(before) != 2 || len(now) != 3 || now[1] != before[0] || now[0] == before[0] {
+		t.Errorf("%d keys became %d", len(before), len(now))
+	}
+	f(exitOK, "", "a", "--forget")
+	if now := secrets(); len(now) != 1 {
+		t.Errorf("%d keys are left", len(now))
+	}
+	f(exitError, "jwt_previous", "b")
+	f(exitError, "metahub check lists", "c")
+}
+
+func TestModels(t *testing.T) {
+	folder := t.TempDir()
+	path, models := filepath.Join(folder, "tenants.yaml"), filepath.Join(folder, "models")
+	if err := os.CopyFS(models, os.DirFS("../api/models")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, "gateway: { data: "+folder+", models: "+models+" }\ntenants:\n  - { slug: anna, domains: [anna.localhost] }\n")
+	f := func(code int, arguments []string, want ...string) {
+		t.Helper()
+		got := run("", nil, append([]string{"models", "--config", path}, arguments...)...)
+		for _, text := range want {
+			if got.code != code || !strings.Contains(got.stdout+got.stderr, text) {
+				t.Errorf("models %q ended with %d, want %d, and said %q, want %q", arguments, got.code, code, got.stdout+got.stderr, text)
+			}
+		}
+	}
+	f(exitOK, []string{"check"}, "product             /api/products", "24 models in "+models+": no fault")
+	f(exitError, []string{"apply", "--tenant", "nobody"}, `no tenant "nobody"`)
+	f(exitOK, []string{"apply", "--tenant", "anna"}, "anna: products: 12 indexes, 0 documents completed", "0 refused; 0 documents completed")
+	f(exitError, []string{"check", "--folder", filepath.Join(folder, "none")}, "no such file")
+
+	news := filepath.Join(models, "news.yaml")
+	text, err := os.ReadFile(news)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, news, strings.Replace(string(text), "  - [category]\n", "", 1))
+	f(exitError, []string{"check"}, `news.yaml:2: no index covers the public filter "category": add [isActive, isPublished, category] to indexes`)
+	write(t, news, strings.Replace(string(text), "x-ref: newscategory", "x-ref: newscategories", 1))
+	f(exitError, []string{"check"}, `news.yaml:18: the field "category" refers to the model "newscategories", which no file declares`)
+	f(exitError, []string{"apply"}, `news.yaml:18:`)
 }
 
 func TestHealth(t *testing.T) {

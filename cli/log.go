@@ -31,7 +31,7 @@ func newLogger(w io.Writer, level, format string) (log *zap.Logger, flush func()
 		return zap.New(zapcore.NewCore(encoder, zapcore.Lock(sink), least)), func() {}, nil
 	}
 	buffered := &zapcore.BufferedWriteSyncer{WS: sink, Size: 256 << 10, FlushInterval: time.Second}
-	log = zap.New(prompt{zapcore.NewCore(encoder, buffered, least)})
+	log = zap.New(&prompt{zapcore.NewCore(encoder, buffered, least)})
 	return log, func() { _ = buffered.Stop() }, nil
 }
 
@@ -47,7 +47,7 @@ func newEncoder(format string, terminal bool) (zapcore.Encoder, error) {
 	}
 	switch format {
 	case "json":
-		return zapcore.NewJSONEncoder(config), nil
+		return newLineEncoder(zapcore.NewJSONEncoder(config)), nil
 	case "console":
 		if terminal {
 			config.EncodeLevel = zapcore.CapitalColorLevelEncoder
@@ -62,14 +62,14 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// prompt is a Core whose errors do not wait in the buffer.
+// prompt is a Core whose errors do not wait in the buffer. A line would cost an allocation if it were no pointer.
 type prompt struct{ zapcore.Core }
 
 // With implements zapcore.Core.
-func (p prompt) With(fields []zapcore.Field) zapcore.Core { return prompt{p.Core.With(fields)} }
+func (p *prompt) With(fields []zapcore.Field) zapcore.Core { return &prompt{p.Core.With(fields)} }
 
 // Check implements zapcore.Core.
-func (p prompt) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+func (p *prompt) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if p.Enabled(entry.Level) {
 		return checked.AddCore(entry, p)
 	}
@@ -77,7 +77,7 @@ func (p prompt) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapco
 }
 
 // Write implements zapcore.Core.
-func (p prompt) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+func (p *prompt) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	if err := p.Core.Write(entry, fields); err != nil || entry.Level < zapcore.ErrorLevel {
 		return err
 	}

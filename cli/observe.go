@@ -4,6 +4,7 @@ import (
 	"metahub/admin"
 	"metahub/gateway"
 	"metahub/gateway/certificate"
+	"metahub/gateway/frontend"
 	"metahub/store"
 )
 
@@ -13,6 +14,9 @@ type observer struct{ metrics *admin.Metrics }
 // Request implements gateway.Observer.
 func (o observer) Request(s gateway.Sample) {
 	o.metrics.Request(s.Tenant, s.Protocol, s.Status, s.Duration, s.BytesIn, s.BytesOut)
+	if s.Cache != "" {
+		o.metrics.Cached(s.Tenant, s.Cache)
+	}
 }
 
 // Connection implements gateway.Observer.
@@ -26,8 +30,15 @@ func (o observer) Connection(e gateway.Event) {
 		o.metrics.HandshakeFailed()
 	case gateway.RequestRefused:
 		o.metrics.RequestRefused()
+	case gateway.ProxyRefused:
+		o.metrics.ProxyRefused()
 	}
 }
+
+// Limited implements gateway.Observer.
+func (o observer) Limited(tenant, reason string) { o.metrics.Limited(tenant, reason) }
+
+func (o observer) Attacked(budget string) { o.metrics.Attacked(budget) }
 
 // databasesOf tells the admin pages about the deployments in use.
 func databasesOf(s *store.Store) []admin.Database {
@@ -35,6 +46,15 @@ func databasesOf(s *store.Store) []admin.Database {
 	list := make([]admin.Database, len(status))
 	for i, d := range status {
 		list[i] = admin.Database{Name: d.Name, Available: d.Available, Error: d.LastError, Since: d.Since, InFlight: d.InFlight}
+	}
+	return list
+}
+
+func upstreamsOf(s *frontend.Server) []admin.Upstream {
+	checked := s.Checked()
+	list := make([]admin.Upstream, len(checked))
+	for i, c := range checked {
+		list[i] = admin.Upstream{Name: c.Upstream, Path: c.Path, Up: c.Up}
 	}
 	return list
 }

@@ -14,7 +14,9 @@ import (
 
 	"metahub/admin"
 	"metahub/api"
+	"metahub/api/upload"
 	"metahub/gateway"
+	"metahub/gateway/cache"
 	"metahub/gateway/certificate"
 	"metahub/gateway/frontend"
 	"metahub/store"
@@ -36,6 +38,7 @@ type server struct {
 	resources *api.API
 	keeper    *certificate.Keeper
 	frontends *frontend.Server
+	cache     *cache.Cache
 	metrics   *admin.Metrics
 	admin     *admin.Server
 	gateway   *gateway.Gateway
@@ -79,6 +82,7 @@ func start(source tenant.Source, log *zap.Logger) (_ *server, err error) {
 		return nil, err
 	}
 	s.started("reload", s.watch())
+	s.started("models", s.watchModels())
 	return s, nil
 }
 
@@ -87,12 +91,20 @@ func (s *server) startAnswering(registry *tenant.Registry, settings *tenant.Gate
 	s.databases = store.New(store.Config{Data: settings.Data, Logger: s.log.Named("store")})
 	s.started("store", s.databases.Close)
 
+	files, err := upload.Open(filepath.Join(settings.Data, "uploads"))
+	if err != nil {
+		return fmt.Errorf("the folder of uploaded files: %w", err)
+	}
+	s.started("uploads", func(context.Context) error { return files.Close() })
+	s.frontends = frontend.New(frontend.Config{Logger: s.log, Registry: registry})
+	s.started("frontends", func(context.Context) error { s.frontends.Close(); return nil })
 	s.resources, err = api.New(api.Config{
-		Store: s.databases, Registry: registry, Models: models(settings), Logger: s.log.Named("api"),
+		Uploads: files, Store: s.databases, Registry: registry, Models: models(settings), OnLeave: s.frontends.OnLeave, Logger: s.log.Named("api"),
 	})
 	if err != nil {
 		return err
 	}
+	s.started("api", func(context.Context) error { s.resources.Close(); return nil })
 	s.keeper, err = certificate.New(certificate.Config{
 		Registry: registry, Settings: settings.Certificates, Logger: s.log,
 	})
@@ -102,8 +114,8 @@ func (s *server) startAnswering(registry *tenant.Registry, settings *tenant.Gate
 	s.keeper.Start()
 	s.started("certificates", func(context.Context) error { s.keeper.Stop(); return nil })
 
-	s.frontends = frontend.New(frontend.Config{Logger: s.log})
-	s.started("frontends", func(context.Context) error { s.frontends.Close(); return nil })
+	s.cache = cache.New(cache.Config{Registry: registry, Logger: s.log.Named("cache")})
+	s.started("cache", func(context.Context) error { s.cache.Close(); return nil })
 	return nil
 }
 
@@ -116,6 +128,8 @@ func (s *server) startAdmin(registry *tenant.Registry) error {
 		Metrics:      s.metrics,
 		Databases:    func() []admin.Database { return databasesOf(s.databases) },
 		Certificates: certificates{s.keeper},
+		Upstreams:    func() []admin.Upstream { return upstreamsOf(s.frontends) },
+		Cache:        answers{s.cache},
 		Version:      version(),
 		Logger:       s.log.Named("admin"),
 	})
@@ -140,6 +154,7 @@ func (s *server) startGateway(registry *tenant.Registry) error {
 		API:          s.resources.Handle,
 		Certificates: s.keeper,
 		Frontends:    s.frontends,
+		Cache:        s.cache,
 		Observer:     observer{s.metrics},
 		Logger:       s.log.Named("gateway"),
 	})
@@ -173,6 +188,21 @@ func (s *server) watch() (stop func(context.Context) error) {
 	}
 }
 
+// watchModels reads the models again whenever their files change, until the returned function ends that.
+func (s *server) watchModels() (stop func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.resources.WatchModels(ctx)
+	}()
+	return func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	}
+}
+
 // ready says that all parts run.
 func (s *server) ready() {
 	s.admin.SetState(admin.Ready)
@@ -186,6 +216,9 @@ func (s *server) ready() {
 func (s *server) stop(ctx context.Context) error {
 	if s.admin != nil {
 		s.admin.SetState(admin.Draining)
+	}
+	if s.resources != nil {
+		s.resources.EndStreams() // or they would be in flight until the time is up
 	}
 	var faults error
 	for _, p := range slices.Backward(s.parts) {
@@ -203,6 +236,13 @@ func stopPart(ctx context.Context, p part) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), partTimeout)
 	defer cancel()
 	return p.stop(ctx)
+}
+
+// reloadModels reads the models now, also when nothing has changed on disk.
+func (s *server) reloadModels() {
+	if err := s.resources.ReloadModels(); err != nil {
+		s.log.Error("models not loaded, the last good ones stay", zap.Error(err))
+	}
 }
 
 // models returns the folder that replaces the built-in resources, or nil.

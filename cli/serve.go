@@ -53,6 +53,7 @@ func (s *server) waitForStop(signals <-chan os.Signal) {
 			return
 		}
 		s.reloads.Reload()
+		s.reloadModels()
 	}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -107,4 +108,37 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	if status := <-h.status; status == http.StatusOK {
 		t.Error("the request that was cut off got 200")
 	}
+}
+
+// Streams of events of the API and of a frontend end with the server, long before what is in flight is cut off.
+func TestStopEndsEvents(t *testing.T) {
+	frontend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data: 1\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(frontend.Close)
+	folder := t.TempDir()
+	write(t, filepath.Join(folder, "tenants.yaml"), ports+"tenants:\n  - {slug: a, domains: [a.localhost], frontend: '"+frontend.URL+"'}\n")
+	i := serveIn(t, folder)
+	_, port, _ := net.SplitHostPort(i.https)
+	var streams sync.WaitGroup
+	for _, path := range []string{"/api/faq/_events", "/events"} {
+		response, err := i.client.Get("https://a.localhost:" + port + path)
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v, %v", path, response, err)
+		}
+		defer response.Body.Close()
+		if _, err := response.Body.Read(make([]byte, 1)); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		streams.Go(func() { _, _ = io.Copy(io.Discard, response.Body) })
+	}
+	begun := time.Now()
+	i.signals <- syscall.SIGTERM
+	if code := (&held{instance: i}).waitExit(drainTimeout); code != exitOK {
+		t.Errorf("exit code %d after %v, want %d:\n%s", code, time.Since(begun), exitOK, i.stderr.String())
+	}
+	streams.Wait()
 }

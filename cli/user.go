@@ -53,7 +53,7 @@ asks for it on a terminal; it is never an argument, because every user of the ma
 	c.Flags().StringVar(&o.tenant, "tenant", "", "the `slug` of the tenant (required)")
 	c.Flags().StringVar(&o.email, "email", "", "the `address` to sign in with (required)")
 	c.Flags().StringVar(&o.name, "name", "", "the `name` to show (default: the address)")
-	c.Flags().StringVar(&o.role, "role", "admin", "the `role`: only admin may write")
+	c.Flags().StringVar(&o.role, "role", "admin", "the `role`: admin and superadmin may write")
 	return c
 }
 

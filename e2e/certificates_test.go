@@ -58,7 +58,7 @@ func (p *process) ordering(ca *acmetest.CA, sites ...string) string {
 
 // shown completes a handshake that trusts only a CA.
 func (p *process) shown(roots *x509.CertPool, host string) (*x509.Certificate, error) {
-	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", p.https, &tls.Config{RootCAs: roots, ServerName: host})
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 30 * time.Second}, "tcp", p.https, &tls.Config{RootCAs: roots, ServerName: host})
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func TestSavedTenantGetsACertificate(t *testing.T) {
 
 	saved := time.Now()
 	p.writeConfig(p.ordering(ca, "first", "second"))
-	p.awaitCertificate(ca, 10*time.Second, "second.example.net")
+	p.awaitCertificate(ca, 30*time.Second, "second.example.net")
 	t.Logf("valid %v after the save", time.Since(saved).Round(time.Millisecond))
 
 	list, code := p.command("certs", "--json")
@@ -156,7 +156,7 @@ func TestCertsTellWhatToDo(t *testing.T) {
 	if out, code := p.command("certs", "retry"); code != 0 || out != "1 domain tried now\n" {
 		t.Errorf("metahub certs retry: exit code %d: %q", code, out)
 	}
-	p.awaitCertificate(ca, 10*time.Second, "first.example.net")
+	p.awaitCertificate(ca, 30*time.Second, "first.example.net")
 	if out, code := p.command("certs", "--state", "nonsense"); code != 2 || !strings.Contains(out, "nonsense") {
 		t.Errorf("metahub certs --state nonsense: exit code %d: %s", code, out)
 	}
@@ -330,7 +330,7 @@ func TestAdoptedCertificatesServe(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "moving.example.net") || !strings.Contains(out, "1 certificate taken over, 0 left") {
 		t.Fatalf("metahub certs adopt: exit code %d:\n%s", code, out)
 	}
-	fresh.awaitCertificate(ca, 10*time.Second, "moving.example.net")
+	fresh.awaitCertificate(ca, 30*time.Second, "moving.example.net")
 	if out, _ := fresh.command("certs"); !strings.Contains(out, "active") {
 		t.Errorf("metahub certs:\n%s", out)
 	}

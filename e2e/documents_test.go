@@ -17,6 +17,27 @@ import (
 // adminToken logs in as a demo tenant's administrator, with the password that the first start left in the data folder.
 func (p *process) adminToken(client *http.Client, slug string) string {
 	p.t.Helper()
+	email, password := p.demoAdmin(slug)
+	body, _ := json.Marshal(map[string]string{"email": email, "password": password})
+	a := do(p.t, client, "POST", p.url(slug, "/api/users/login"), string(body))
+	if a.Status != 200 {
+		p.t.Fatalf("login at %q: %d %s", slug, a.Status, a.Body)
+	}
+	for _, cookie := range (&http.Response{Header: a.Header}).Cookies() {
+		if cookie.Name == "__Host-accessToken" {
+			if !cookie.HttpOnly || !cookie.Secure {
+				p.t.Errorf("the cookie is not HttpOnly and Secure: %v", cookie)
+			}
+			return cookie.Value
+		}
+	}
+	p.t.Fatalf("login at %q set no cookie: %v", slug, a.Header)
+	return ""
+}
+
+// demoAdmin is who administers a demo tenant.
+func (p *process) demoAdmin(slug string) (email, password string) {
+	p.t.Helper()
 	file, err := os.ReadFile(filepath.Join(p.folder, "data", "demo-admin.txt"))
 	if err != nil {
 		p.t.Fatal(err)
@@ -25,21 +46,7 @@ func (p *process) adminToken(client *http.Client, slug string) string {
 	if entry == nil {
 		p.t.Fatalf("no administrator of %q in data/demo-admin.txt", slug)
 	}
-	body, _ := json.Marshal(map[string]string{"email": string(entry[1]), "password": string(entry[2])})
-	a := do(p.t, client, "POST", p.url(slug, "/api/users/login"), string(body))
-	if a.Status != 200 {
-		p.t.Fatalf("login at %q: %d %s", slug, a.Status, a.Body)
-	}
-	for _, cookie := range (&http.Response{Header: a.Header}).Cookies() {
-		if cookie.Name == "accessToken" {
-			if !cookie.HttpOnly || !cookie.Secure {
-				p.t.Errorf("the cookie is not HttpOnly and Secure: %v", cookie)
-			}
-			return cookie.Value
-		}
-	}
-	p.t.Fatalf("login at %q set no accessToken cookie: %v", slug, a.Header)
-	return ""
+	return string(entry[1]), string(entry[2])
 }
 
 func (p *process) url(slug, path string) string {
@@ -68,13 +75,13 @@ func TestTenantsDoNotShareDocumentsOrTokens(t *testing.T) {
 	if a := do(t, client, "GET", p.url("ensotek", "/api/services/"+id), ""); a.Status != 404 {
 		t.Errorf("at another tenant: %d %s", a.Status, a.Body)
 	}
-	for _, header := range []string{"Authorization: Bearer " + token, "Cookie: accessToken=" + token} {
+	for _, header := range []string{"Authorization: Bearer " + token, "Cookie: __Host-accessToken=" + token} {
 		a := do(t, client, "POST", p.url("ensotek", "/api/services"), serviceNamed("stolen"), header, "Sec-Fetch-Site: same-origin")
 		if a.Status != 401 {
 			t.Errorf("anastasia's token at ensotek: %d %s", a.Status, a.Body)
 		}
 	}
-	if a := do(t, client, "GET", p.url("anastasia", "/api/users/account/me"), "", "Cookie: accessToken="+token); a.Status != 200 {
+	if a := do(t, client, "GET", p.url("anastasia", "/api/users/account/me"), "", "Cookie: __Host-accessToken="+token); a.Status != 200 {
 		t.Errorf("me: %d %s", a.Status, a.Body)
 	}
 }

@@ -47,7 +47,7 @@ func TestTerminateFinishesWhatIsInFlight(t *testing.T) {
 		<-arrived
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	eventually(t, 10*time.Second, "the listener to close", func() error {
+	eventually(t, 30*time.Second, "the listener to close", func() error {
 		conn, err := net.Dial("tcp", p.https)
 		if err != nil {
 			return nil
@@ -102,7 +102,7 @@ func TestTerminateUnderLoadDropsNothing(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, 10*time.Second, "load", func() error {
+	eventually(t, 30*time.Second, "load", func() error {
 		if answered.Load() < 500 {
 			return fmt.Errorf("%d answers", answered.Load())
 		}

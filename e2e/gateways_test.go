@@ -162,7 +162,7 @@ func TestTwoGatewaysOnOneStorage(t *testing.T) {
 
 	// the killed one comes back and serves from its own copy at once, whatever its storage does
 	first.run()
-	first.awaitCertificate(ca, 10*time.Second, "late.example.net")
+	first.awaitCertificate(ca, 30*time.Second, "late.example.net")
 }
 
 // resumeAtTheOther opens a session at one gateway and resumes it at the other, as a visitor behind a load balancer does.
@@ -170,7 +170,7 @@ func resumeAtTheOther(t *testing.T, ca *acmetest.CA, first, second *process) {
 	t.Helper()
 	config := &tls.Config{RootCAs: ca.Roots(), ServerName: "site-0.example.net", ClientSessionCache: tls.NewLRUClientSessionCache(1), NextProtos: []string{"http/1.1"}}
 	for i, p := range []*process{first, second} {
-		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", p.https, config)
+		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 30 * time.Second}, "tcp", p.https, config)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,8 @@
 // Package e2e runs the built binary against real clients: curl, a browser, Go's HTTP/1.1 and HTTP/2 clients and raw sockets.
 //
 //	METAHUB_BIN=./metahub go test ./e2e/     # without METAHUB_BIN the binary is built first
+//
+// The Next.js app of TestNextJS takes minutes to build. METAHUB_NEXT_APP names a folder in which it is built once and then used again.
 package e2e
 
 import (
@@ -153,7 +155,7 @@ func (p *process) readRoot() {
 // curlLine is the line that a newcomer is told to paste. It may reach us a moment after /readyz has answered.
 func (p *process) curlLine() (line string) {
 	p.t.Helper()
-	eventually(p.t, 10*time.Second, "the curl line", func() error {
+	eventually(p.t, 30*time.Second, "the curl line", func() error {
 		for text := range strings.Lines(p.output.String()) {
 			if at := strings.Index(text, "curl --cacert"); at >= 0 && strings.HasSuffix(text, "\n") {
 				line = strings.TrimSpace(text[at:])

@@ -138,7 +138,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	saved := time.Now()
 	p.writeConfig(last)
 	client := p.client("HTTP/1.1")
-	eventually(t, 10*time.Second, "the last version to be served", func() error {
+	eventually(t, 30*time.Second, "the last version to be served", func() error {
 		a, err := try(client, "GET", "https://last.localhost:"+port+"/", "")
 		if err != nil {
 			return err
@@ -180,7 +180,7 @@ func TestFaultyTenantKeepsItsLastGoodVersion(t *testing.T) {
 		}
 	}
 	p.writeConfig(config("gopher://nowhere", "zwei.localhost"))
-	eventually(t, 5*time.Second, "the good change beside the fault", serves("zwei.localhost", "two"))
+	eventually(t, 30*time.Second, "the good change beside the fault", serves("zwei.localhost", "two"))
 	if err := serves("one.localhost", "one")(); err != nil {
 		t.Errorf("the tenant at fault: %v", err)
 	}
@@ -199,7 +199,7 @@ func TestFaultyTenantKeepsItsLastGoodVersion(t *testing.T) {
 		}
 		return nil
 	}
-	eventually(t, 5*time.Second, "/readyz to flag the tenant", flagged)
+	eventually(t, 30*time.Second, "/readyz to flag the tenant", flagged)
 
 	p.kill()
 	p.run()

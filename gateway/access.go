@@ -30,6 +30,7 @@ func (r *responder) String() string { return string(*r) }
 var (
 	itself   responder = "gateway"
 	embedded responder = "api"
+	stored   responder = "cache"
 )
 
 // report has the request logged and counted: now, or once a streamed answer has ended. The exchange is released after that.
@@ -59,8 +60,11 @@ func (x *exchange) upstream() fmt.Stringer {
 }
 
 func (x *exchange) protocol() string {
-	if x.peer.http2 {
+	switch {
+	case x.peer.http2:
 		return "HTTP/2.0"
+	case x.peer.http3:
+		return "HTTP/3.0"
 	}
 	if x.ctx.Request.Header.IsHTTP11() {
 		return "HTTP/1.1"
@@ -82,6 +86,7 @@ func (x *exchange) answerBytes() int64 {
 // done has the line written; err says why an answer was cut short.
 func (x *exchange) done(bytes int64, err error) {
 	g := x.gateway
+	x.depart()
 	x.line.out, x.line.took, x.line.err = bytes, time.Since(x.started), err
 	g.observer.Request(Sample{
 		Tenant:   x.slug(),
@@ -90,10 +95,11 @@ func (x *exchange) done(bytes int64, err error) {
 		Duration: x.line.took,
 		BytesIn:  x.line.in,
 		BytesOut: bytes,
+		Cache:    x.cached.Result.String(),
 	})
-	if entry := g.access.Check(zap.InfoLevel, "request"); entry != nil {
+	if core := g.access.Core(); core.Enabled(zap.InfoLevel) { // not by Check, which would read the clock once more
 		x.fields[0] = zap.Inline(x)
-		entry.Write(x.fields[:]...)
+		_ = core.Write(zapcore.Entry{Level: zap.InfoLevel, Time: x.started.Add(x.line.took), LoggerName: g.access.Name(), Message: "request"}, x.fields[:])
 	}
 	g.release(x)
 }
@@ -119,6 +125,9 @@ func (x *exchange) MarshalLogObject(e zapcore.ObjectEncoder) error {
 	e.AddByteString("request_id", x.id)
 	e.AddString("protocol", x.line.protocol)
 	e.AddByteString("client", x.client)
+	if result := x.cached.Result.String(); result != "" {
+		e.AddString("cache", result)
+	}
 	if x.line.err != nil {
 		e.AddString("error", x.line.err.Error())
 	}

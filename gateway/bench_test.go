@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"metahub/gateway/wire"
 	"metahub/tenant"
 )
 
@@ -23,6 +24,7 @@ type silent struct{}
 
 func (silent) Serve(ctx *fasthttp.RequestCtx, _ *tenant.Tenant)        { ctx.SetBodyString("page") }
 func (silent) ServeBackend(ctx *fasthttp.RequestCtx, _ *tenant.Tenant) { ctx.SetBodyString("page") }
+func (silent) EndEvents()                                              {}
 
 // quiet makes a gateway that writes its access log to nowhere.
 func quiet(b *testing.B) *Gateway {
@@ -48,7 +50,7 @@ func BenchmarkChain(b *testing.B) {
 			g := quiet(b)
 			c := &connection{Conn: stub{}, set: &g.connections}
 			var ctx fasthttp.RequestCtx
-			ctx.Init2(&plainConn{peer: peer{connection: c, text: []byte("192.0.2.1"), serverName: []byte("anna.test")}}, nil, false)
+			ctx.Init2(&plainConn{Conn: wire.NewConn(c, wire.Limits{}), peer: peer{connection: c, text: []byte("192.0.2.1"), serverName: []byte("anna.test")}}, nil, false)
 			raw := []byte("GET " + target + " HTTP/1.1\r\n" + browserHeader + more + "\r\n")
 			source := bytes.NewReader(raw)
 			reader := bufio.NewReader(source)
@@ -62,6 +64,9 @@ func BenchmarkChain(b *testing.B) {
 					b.Fatal(err)
 				}
 				handle(g, &ctx)
+			}
+			if status := ctx.Response.StatusCode(); status != fasthttp.StatusOK {
+				b.Errorf("it was answered with %d: %s", status, ctx.Response.Body())
 			}
 		})
 	}
@@ -77,7 +82,7 @@ type stub struct{ net.Conn }
 // BenchmarkBridge is the way of an HTTP/2 request from net/http to the same handler and back.
 func BenchmarkBridge(b *testing.B) {
 	g := quiet(b)
-	c := &http2Conn{peer: peer{connection: &connection{}, text: []byte("192.0.2.1"), serverName: []byte("anna.test"), http2: true}}
+	c := &carrier{peer: peer{connection: &connection{}, text: []byte("192.0.2.1"), serverName: []byte("anna.test"), http2: true}}
 	r := &http.Request{
 		Method: "GET", RequestURI: "/about?x=1", Host: "anna.test", URL: new(url.URL), TLS: new(tls.ConnectionState), Header: http.Header{}, Body: http.NoBody,
 	}
@@ -118,4 +123,37 @@ func BenchmarkClassify(b *testing.B) {
 			classify(name)
 		}
 	}
+}
+
+// BenchmarkProtocols sends a page and 1 MiB over real sockets, the client in the same process, each protocol's usual Go client.
+func BenchmarkProtocols(b *testing.B) {
+	f := func(name string, size int, client func(w *world) *http.Client) {
+		b.Run(name, func(b *testing.B) {
+			w := start(b, nil)
+			w.access = zap.NewNop()
+			page := strings.Repeat("x", size)
+			w.answerWith(func(ctx *fasthttp.RequestCtx, _ string) { ctx.SetBodyString(page) })
+			c := client(w)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			b.SetParallelism(8)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					response, err := c.Get("https://anna.test/")
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, response.Body)
+					response.Body.Close()
+				}
+			})
+		})
+	}
+	http2 := func(w *world) *http.Client { return w.client(true, "") }
+	http3 := func(w *world) *http.Client { return w.clientHTTP3("") }
+	f("page over http2", 1<<10, http2)
+	f("page over http3", 1<<10, http3)
+	f("1MiB over http2", 1<<20, http2)
+	f("1MiB over http3", 1<<20, http3)
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -29,9 +30,9 @@ type bridge struct {
 // serveHTTP2 answers one stream.
 func (g *Gateway) serveHTTP2(w http.ResponseWriter, r *http.Request) {
 	b := g.bridges.Get().(*bridge)
-	b.conn = streamConn{http2Conn: r.Context().Value(connKey{}).(*http2Conn), ctx: r.Context()}
+	b.conn = streamConn{carrier: r.Context().Value(connKey{}).(*carrier), leaver: contextLeaver{r.Context()}}
 	b.ctx.Init2(&b.conn, logger{g.log}, true)
-	if refused := b.receive(w, r); refused != nil {
+	if refused := b.receive(w, r, g.limits.Body); refused != nil {
 		g.refuseStream(&b.ctx, refused)
 	} else {
 		g.handle(&b.ctx)
@@ -57,7 +58,7 @@ func (g *Gateway) refuseStream(ctx *fasthttp.RequestCtx, r *refusal) {
 }
 
 // receive fills the request. Pseudo-header fields are checked as strictly as the bytes of HTTP/1, because upstreams get them as such.
-func (b *bridge) receive(w http.ResponseWriter, r *http.Request) *refusal {
+func (b *bridge) receive(w http.ResponseWriter, r *http.Request, patience time.Duration) *refusal {
 	if refused := checkStream(r); refused != nil {
 		return refused
 	}
@@ -79,8 +80,9 @@ func (b *bridge) receive(w http.ResponseWriter, r *http.Request) *refusal {
 		}
 		kind := classify([]byte(name))
 		for _, value := range values {
-			if kind == ordinary {
+			if kind == ordinary || kind == rewriting {
 				h.Add(name, value)
+				b.conn.claims.rewrites = b.conn.claims.rewrites || kind == rewriting
 			} else {
 				b.conn.claims.add(kind, []byte(value))
 			}
@@ -88,7 +90,8 @@ func (b *bridge) receive(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	b.ctx.URI().SetScheme("https")
 	if r.ContentLength != 0 && r.Body != nil {
-		b.ctx.Request.SetBodyStream(newStreamBody(w, r), int(r.ContentLength))
+		b.conn.body = newStreamBody(w, r, patience)
+		b.ctx.Request.SetBodyStream(b.conn.body, int(r.ContentLength))
 	}
 	return nil
 }
@@ -107,16 +110,11 @@ func checkStream(r *http.Request) *refusal {
 		return refuseConnect
 	case r.URL.Scheme != "": // written by schemes
 		return refuseMalformed
-	case !grammar.IsToken(r.Method), len(r.RequestURI) == 0:
+	case !hasLengthOf(r):
 		return refuseMalformed
-	case len(r.RequestURI) > targetBytes:
-		return refuseTargetSize
-	case r.RequestURI[0] != '/' && (r.RequestURI != "*" || r.Method != http.MethodOptions):
-		return refuseMalformed
-	case !grammar.IsTarget(r.RequestURI), !hasLengthOf(r):
-		return refuseMalformed
-	case strings.HasPrefix(r.RequestURI, "//") && strings.Contains(r.RequestURI, "://"):
-		return refuseMalformed // fasthttp would take the path from behind the second slash, as wire.Conn says too
+	}
+	if refused := checkStart(r.Method, r.RequestURI); refused != nil {
+		return refused
 	}
 	for _, name := range [...]string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
 		if _, ok := r.Header[name]; ok {
@@ -135,6 +133,21 @@ func checkStream(r *http.Request) *refusal {
 		if slices.ContainsFunc(values, isPadded) {
 			return refuseMalformed
 		}
+	}
+	return nil
+}
+
+// checkStart holds what an HTTP/1 request line is made of later to what that may hold.
+func checkStart(method, target string) *refusal {
+	switch {
+	case !grammar.IsToken(method), len(target) == 0:
+		return refuseMalformed
+	case len(target) > targetBytes:
+		return refuseTargetSize
+	case target[0] != '/' && (target != "*" || method != http.MethodOptions), !grammar.IsTarget(target):
+		return refuseMalformed
+	case strings.HasPrefix(target, "//") && strings.Contains(target, "://"):
+		return refuseMalformed // fasthttp would take the path from behind the second slash, as wire.Conn says too
 	}
 	return nil
 }
@@ -179,10 +192,10 @@ func (g *Gateway) send(b *bridge, w http.ResponseWriter, r *http.Request) (whole
 	switch {
 	case bodiless:
 	case response.IsBodyStream():
-		err = pump(w, response.BodyStream())
+		err = pump(w, response.BodyStream(), streamTime(g.limits.Write))
 		b.copyTrailers(w.Header(), response)
 	default:
-		err = write(w, response.Body())
+		err = write(w, response.Body(), streamTime(g.limits.Write))
 	}
 	return err == nil
 }
@@ -219,7 +232,9 @@ func (b *bridge) copyHeader(to http.Header, response *fasthttp.Response) {
 // copyTrailers copies the fields that the end of the body brought.
 func (b *bridge) copyTrailers(to http.Header, response *fasthttp.Response) {
 	for name := range response.Header.Trailers() {
-		to.Set(http.TrailerPrefix+string(name), string(response.Header.PeekBytes(name)))
+		for _, value := range response.Header.PeekAll(string(name)) {
+			to.Add(http.TrailerPrefix+string(name), string(value))
+		}
 	}
 }
 
@@ -227,11 +242,11 @@ func (b *bridge) copyTrailers(to http.Header, response *fasthttp.Response) {
 var pieces = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // pump sends a body as it comes: each piece is on its way before the next one is waited for.
-func pump(w http.ResponseWriter, body io.Reader) error {
+func pump(w http.ResponseWriter, body io.Reader, patience time.Duration) error {
 	piece := pieces.Get().(*[32 << 10]byte)
 	defer pieces.Put(piece)
 	out := http.NewResponseController(w)
-	limit := progress{set: out.SetWriteDeadline}
+	limit := progress{set: out.SetWriteDeadline, limit: patience}
 	limit.extend()
 	if err := out.Flush(); err != nil { // the header, however long the first piece takes
 		return err
@@ -257,9 +272,9 @@ func pump(w http.ResponseWriter, body io.Reader) error {
 }
 
 // write sends a body that is there, in pieces that a slow client can take in time.
-func write(w http.ResponseWriter, body []byte) error {
-	const size = 256 << 10
-	limit := progress{set: http.NewResponseController(w).SetWriteDeadline}
+func write(w http.ResponseWriter, body []byte, patience time.Duration) error {
+	const size = 64 << 10
+	limit := progress{set: http.NewResponseController(w).SetWriteDeadline, limit: patience}
 	for len(body) > 0 {
 		limit.extend()
 		n := min(len(body), size)

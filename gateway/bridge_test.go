@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -58,12 +58,14 @@ func TestCheckStream(t *testing.T) {
 }
 
 // TestHTTP2Frames sends header fields that no client library would.
-func TestHTTP2Frames(t *testing.T) {
+func TestHTTP2Frames(t *testing.T) { overHTTP2(t, sendFrames) }
+
+func sendFrames(t *testing.T) {
 	w := start(t, nil)
 	f := func(status string, fields ...string) {
 		t.Helper()
 		if got := w.stream(append([]string{":method", "GET", ":scheme", "https"}, fields...)...); got != status {
-			t.Errorf("%q: %s, want %s", fields, got, status)
+			t.Errorf("%.200q: %s, want %s", fields, got, status)
 		}
 	}
 	f("200", ":authority", "anna.test", ":path", "/")
@@ -92,7 +94,11 @@ func TestHTTP2Frames(t *testing.T) {
 		many = append(many, "x-a", "b")
 	}
 	f("431", many...)
-	f("reset", ":authority", "anna.test", ":path", "/", "x-a", strings.Repeat("x", headerBytes+1000))
+	tooLarge := "reset"
+	if isEngine(t) {
+		tooLarge = "431"
+	}
+	f(tooLarge, ":authority", "anna.test", ":path", "/", "x-a", strings.Repeat("x", headerBytes+32*headerFields)) // 32 bytes a field are added to it
 
 	for scheme, status := range map[string]string{"http": "400", "ftp": "reset", "": "reset"} {
 		if got := w.stream(":method", "GET", ":scheme", scheme, ":authority", "anna.test", ":path", "/"); got != status {
@@ -104,31 +110,21 @@ func TestHTTP2Frames(t *testing.T) {
 // stream sends one request over a connection of its own and returns the status of the answer, or "reset".
 func (w *world) stream(fields ...string) string {
 	w.Helper()
-	c := w.dial("anna.test", "h2")
-	defer c.Close()
-	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
-		w.Fatal(err)
+	c := w.dialHTTP2("anna.test")
+	defer c.close()
+	c.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	block := c.fields(fields...)
+	head := block[:min(len(block), 16<<10)]
+	rest := block[len(head):]
+	err := c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: head, EndStream: true, EndHeaders: len(rest) == 0})
+	if err == nil && len(rest) > 0 {
+		err = c.WriteContinuation(1, true, rest)
 	}
-	framer := http2.NewFramer(c, c)
-	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	var block bytes.Buffer
-	encoder := hpack.NewEncoder(&block)
-	for i := 0; i < len(fields); i += 2 {
-		_ = encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
-	}
-	head := block.Next(16 << 10)
-	err := framer.WriteSettings()
-	if err == nil {
-		err = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: head, EndStream: true, EndHeaders: block.Len() == 0})
-	}
-	if err == nil && block.Len() > 0 {
-		err = framer.WriteContinuation(1, true, block.Bytes())
-	}
-	if err != nil {
+	if err := errors.Join(err, c.flush()); err != nil {
 		w.Fatal(err)
 	}
 	for {
-		frame, err := framer.ReadFrame()
+		frame, err := c.ReadFrame()
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -187,7 +183,11 @@ func TestAnswers(t *testing.T) {
 		f("GET", "/", 200, "whole", 5)
 		f("HEAD", "/", 200, "", 5)
 		f("GET", "/204", 204, "", 0)
-		f("GET", "/304", 304, "", 0)
+		if isHTTP3(t) {
+			f("GET", "/304", 304, "", -1) // as its client tells of no length
+		} else {
+			f("GET", "/304", 304, "", 0)
+		}
 		f("GET", "/stream", 200, "streamed", -1)
 		f("GET", "/sized", 200, "streamed", 8)
 		f("HEAD", "/sized", 200, "", 8)

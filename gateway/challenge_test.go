@@ -34,14 +34,19 @@ func TestChallengesOnThePlainPort(t *testing.T) {
 func TestChallengesOnTheSecurePort(t *testing.T) {
 	w := start(t, nil)
 	const path = "/.well-known/acme-challenge/"
-	get := func(token string) answer {
-		return w.raw("anna.test", "GET "+path+token+" HTTP/1.1\r\nHost: anna.test\r\n\r\n")
+	get := func(host, token string) answer {
+		return w.raw(host, "GET "+path+token+" HTTP/1.1\r\nHost: "+host+"\r\n\r\n")
 	}
-	if got := get("on-order"); got.StatusCode != 200 || got.body != "on-order.thumbprint" {
-		t.Errorf("answered %d %q", got.StatusCode, got.body)
+	for _, host := range []string{"anna.test", "api.test"} {
+		if got := get(host, "on-order"); got.StatusCode != 200 || got.body != "on-order.thumbprint" {
+			t.Errorf("%s answered %d %q", host, got.StatusCode, got.body)
+		}
 	}
-	if got := get("other").seen(t); got.By != "frontend" {
+	if got := get("anna.test", "other").seen(t); got.By != "frontend" {
 		t.Errorf("a token that is not ours went to %q", got.By)
+	}
+	if got := get("api.test", "other"); got.StatusCode != 404 {
+		t.Errorf("a token that is not ours was answered %d by an API host", got.StatusCode)
 	}
 }
 

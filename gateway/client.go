@@ -13,9 +13,9 @@ import (
 // identifyClient finds out who asks, and gives the request its id. A trusted proxy is believed when it says for whom it asks; all
 // others speak for themselves.
 func (x *exchange) identifyClient() {
-	x.client = x.peer.text
+	x.client, x.clientAddr = x.peer.text, x.peer.addr
 	if x.trusts(x.peer.addr) {
-		x.client = x.rightmostStranger()
+		x.client, x.clientAddr = x.rightmostStranger()
 		if isID(x.claims.requestID) {
 			x.idBytes = append(x.idBytes[:0], x.claims.requestID...)
 			x.stampID()
@@ -60,8 +60,8 @@ var protoHTTP, protoHTTPS = []byte("http"), []byte("https")
 
 // rightmostStranger is the last address of the chain that is no trusted proxy: everything left of it is what that client claims. A
 // chain of trusted addresses only leads to its first one.
-func (x *exchange) rightmostStranger() []byte {
-	client := x.peer.text
+func (x *exchange) rightmostStranger() ([]byte, netip.Addr) {
+	client, at := x.peer.text, x.peer.addr
 	for chain := x.claims.forwardedFor; len(chain) > 0; {
 		last := chain
 		if comma := bytes.LastIndexByte(chain, ','); comma >= 0 {
@@ -71,15 +71,15 @@ func (x *exchange) rightmostStranger() []byte {
 		}
 		addr, err := netip.ParseAddr(string(bytes.TrimSpace(last)))
 		if err != nil {
-			return client // the proxy that is trusted last did not say who asked it
+			return client, at // the proxy that is trusted last did not say who asked it
 		}
 		addr = addr.Unmap().WithZone("")
-		client = addr.AppendTo(nil)
+		client, at = addr.AppendTo(nil), addr
 		if !x.trusts(addr) {
-			return client
+			break
 		}
 	}
-	return client
+	return client, at
 }
 
 func (x *exchange) trusts(addr netip.Addr) bool {

@@ -33,6 +33,9 @@ func TestBrokenUpstream(t *testing.T) {
 			}
 			request.Header.Set("Accept-Encoding", coding)
 			response, err := w.client(http2, "").Do(request)
+			if err != nil && isHTTP3(t) {
+				continue // a reset may overtake the head of the answer
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,6 +43,9 @@ func TestBrokenUpstream(t *testing.T) {
 			response.Body.Close()
 			if err == nil {
 				t.Errorf("%s: the protocol shows a whole body", coding)
+			}
+			if len(wire) == 0 && isHTTP3(t) {
+				continue // so may it the body
 			}
 			if got, err := io.ReadAll(decoded(t, coding, bytes.NewReader(wire))); err == nil {
 				t.Errorf("%s: %d of 100,000 bytes decode as a whole", coding, len(got))

@@ -1,12 +1,17 @@
 package gateway
 
 import (
+	"bufio"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
+	"metahub/gateway/http2"
+	"metahub/gateway/limit"
 	"metahub/gateway/wire"
 	"metahub/tenant"
 )
@@ -15,20 +20,83 @@ import (
 // the connection, which then leaves the set that Shutdown waits for.
 type connection struct {
 	net.Conn
-	set   *connections
-	leave sync.Once
+	set    *connections
+	leave  sync.Once
+	client net.Addr      // as a PROXY header says; nil without one
+	early  *bufio.Reader // what came behind that header
 
 	mu     sync.Mutex
-	guard  *wire.Conn // of HTTP/1 once the handshake is over
-	since  time.Time  // when that was
-	socket bool       // a WebSocket
+	guard  *wire.Conn    // of HTTP/1 once the handshake is over
+	since  time.Time     // when that was
+	socket bool          // a WebSocket
+	owner  *limit.Tenant // of the TLS name; nil until that is known
+	closed bool
+	quic   *http3Conn  // of HTTP/3
+	http2  *http2.Conn // of gateway/http2
+	// These are only touched by the goroutine that serves HTTP/1, so that requests without an expectation take no lock for it.
+	expecting bool
+	paid      *limit.Tenant // has counted the request whose body was asked for ("Expect: 100-continue")
+
+	refusals refusals // for a rate, more than requests that went on
 }
 
 // Close closes the socket and counts the connection out.
 func (c *connection) Close() error {
 	err := c.Conn.Close()
-	c.leave.Do(func() { c.set.remove(c) })
+	c.leave.Do(func() {
+		c.disown()
+		c.set.remove(c)
+	})
 	return err
+}
+
+// belongTo counts the connection for t, until it is closed; false means that t has too many.
+func (c *connection) belongTo(t *limit.Tenant) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.owner != nil {
+		return true
+	}
+	if !t.Connect() {
+		return false
+	}
+	c.owner = t
+	return true
+}
+
+func (c *connection) disown() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.owner != nil {
+		c.owner.Disconnect()
+	}
+	if c.paid != nil {
+		c.paid.Done()
+		c.paid = nil
+	}
+}
+
+// keepPaid notes that t has counted the request that is arriving; takePaid hands that on.
+func (c *connection) keepPaid(t *limit.Tenant) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed && t != nil {
+		t.Done()
+		return
+	}
+	c.paid, c.expecting = t, t != nil
+}
+
+func (c *connection) takePaid() *limit.Tenant {
+	if !c.expecting {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.paid
+	c.paid, c.expecting = nil, false
+	return t
 }
 
 // CloseWrite ends the sending half only, so that a client that is still sending gets to read our last words instead of a reset.
@@ -37,6 +105,14 @@ func (c *connection) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return net.ErrClosed
+}
+
+// SyscallConn implements syscall.Conn, so that a frontend can see whether the client is still there.
+func (c *connection) SyscallConn() (syscall.RawConn, error) {
+	if socket, ok := c.Conn.(syscall.Conn); ok {
+		return socket.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // serveHTTP1 returns the connection's HTTP/1 guard above layer, which is the connection itself or TLS on it.
@@ -64,15 +140,24 @@ func (c *connection) refusal() *wire.Error {
 	return c.guard.Err()
 }
 
-// drain closes an HTTP/1 connection on which no request has come for a while since begun, the start of a shutdown. One that serves a
-// request ends with the answer.
-func (c *connection) drain(begun time.Time) {
+// drain ends a connection that net/http does not have: one of HTTP/1 on which no request has come for a while since begun, the start of a
+// shutdown, one of HTTP/2 or 3 as those do it. One that serves a request ends with the answer, and a WebSocket after its grace.
+func (c *connection) drain(begun time.Time, grace time.Duration) {
 	c.mu.Lock()
-	guard, since := c.guard, c.since
-	if c.socket {
-		guard = nil
-	}
+	guard, since, quic, http2, socket := c.guard, c.since, c.quic, c.http2, c.socket
 	c.mu.Unlock()
+	if socket {
+		if time.Since(begun) > grace {
+			_ = c.Conn.Close() // whoever serves it notices
+		}
+		return
+	}
+	if quic != nil {
+		quic.drain(begun)
+	}
+	if http2 != nil {
+		http2.Drain(time.Since(begun) > lastRequests)
+	}
 	if guard != nil && time.Since(begun) > lastRequests && time.Since(since) > lastRequests {
 		guard.CloseIdle()
 	}
@@ -105,9 +190,9 @@ func (s *connections) remove(c *connection) {
 }
 
 // drain asks every connection to end as soon as nothing of a request is left on it.
-func (s *connections) drain(begun time.Time) {
+func (s *connections) drain(begun time.Time, grace time.Duration) {
 	for _, c := range s.list() {
-		c.drain(begun)
+		c.drain(begun, grace)
 	}
 }
 
@@ -142,20 +227,19 @@ type peer struct {
 	text       []byte     // addr as the headers have it
 	serverName []byte     // SNI as tenant.CanonicalHost returns it; nil without one
 	http2      bool
+	http3      bool
+	secure     bool // TLS
 }
 
 func newPeer(c *connection) peer {
-	p := peer{connection: c}
-	if addr, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		p.addr = addr.AddrPort().Addr().Unmap().WithZone("")
-	}
+	p := peer{connection: c, addr: addrOf(c.RemoteAddr())}
 	p.text = p.addr.AppendTo(nil)
 	return p
 }
 
 func newTLSPeer(c *connection, state tls.ConnectionState) peer {
 	p := newPeer(c)
-	p.http2 = state.NegotiatedProtocol == "h2"
+	p.secure, p.http2, p.http3 = true, state.NegotiatedProtocol == "h2", state.NegotiatedProtocol == nextHTTP3
 	if name, _, err := tenant.CanonicalHost(nil, []byte(state.ServerName)); err == nil {
 		p.serverName = name
 	}
@@ -173,6 +257,9 @@ type plainConn struct {
 	peer
 }
 
+// Close implements net.Conn. fasthttp closes what it gets no more requests from, and a connection that rests is only let go of.
+func (c *plainConn) Close() error { return closeUnlessResting(c.Conn) }
+
 // secureConn is an HTTP/1 connection over TLS as fasthttp sees it; by its last two methods fasthttp knows that it is one.
 type secureConn struct {
 	*wire.Conn
@@ -180,5 +267,15 @@ type secureConn struct {
 	tls *tls.Conn
 }
 
+// Close is that of plainConn.
+func (c *secureConn) Close() error { return closeUnlessResting(c.Conn) }
+
 func (c *secureConn) Handshake() error                     { return nil }
 func (c *secureConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+
+func closeUnlessResting(guard *wire.Conn) error {
+	if guard.Resting() {
+		return nil
+	}
+	return guard.Close()
+}

@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"metahub/gateway/cache"
+	"metahub/gateway/limit"
 	"metahub/tenant"
 )
 
@@ -28,6 +31,10 @@ type exchange struct {
 	client    []byte // the address that the request comes from
 	id        []byte
 	line      line
+	cached    cache.Outcome
+	granted
+
+	clientAddr netip.Addr // client, for limits
 
 	buffers // memory that is kept from request to request
 }
@@ -35,6 +42,7 @@ type exchange struct {
 type buffers struct {
 	hostBytes, portBytes, idBytes, scratch, method, path []byte
 	fields                                               [1]zap.Field
+	slot                                                 *limit.Slot
 }
 
 // handle is the way of every request to a tenant, whatever protocol brought it.
@@ -50,6 +58,12 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 // serve answers, or returns why it did not.
 func (g *Gateway) serve(x *exchange) *refusal {
 	if r := g.admit(x); r != nil {
+		if r == refuseNotAPI && x.answerChallenge() { // an API host has a certificate too
+			return nil
+		}
+		return r
+	}
+	if r := x.admission(); r != nil {
 		return r
 	}
 	x.stampHeaders()
@@ -57,15 +71,17 @@ func (g *Gateway) serve(x *exchange) *refusal {
 	switch {
 	case x.answerChallenge(), x.answerOptions(), x.redirectToCanonical():
 		return nil
-	case x.api && x.tenant.HasBackend():
-		g.frontends.ServeBackend(x.ctx, x.tenant)
+	case x.api && x.tenant.HasBackend(x.ctx.Path()):
+		x.serveCached((*backends)(g), false)
 	case x.api:
 		x.line.upstream = &embedded
 		g.api(x.ctx)
+	case x.tenant.Frontend.HasUpstream(x.ctx.Path()):
+		x.serveCached(g.frontends, true)
 	default:
 		g.frontends.Serve(x.ctx, x.tenant)
 	}
-	g.compressor.Answer(x.ctx, x.tenant, x.api)
+	x.compress()
 	return x.bodyFault()
 }
 
@@ -94,6 +110,9 @@ func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
 	x := g.begin(ctx)
 	r := g.admit(x)
 	if r == nil {
+		r = x.prepay()
+	}
+	if r == nil {
 		g.release(x)
 		return fasthttp.StatusContinue
 	}
@@ -104,7 +123,7 @@ func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
 
 func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
 	x := g.exchanges.Get().(*exchange)
-	x.ctx, x.gateway, x.started = ctx, g, time.Now()
+	x.ctx, x.gateway, x.started = ctx, g, g.clock()
 	x.peer = ctx.Conn().(peered).self()
 	x.directory = g.registry.Current()
 	x.malformed = x.cleanHeaders()
@@ -122,16 +141,21 @@ func (g *Gateway) rescue(x *exchange) {
 
 // finish completes the answer and has it logged once its last byte is gone.
 func (g *Gateway) finish(x *exchange) {
+	x.leave()
 	h := &x.ctx.Response.Header
 	x.writeCORS()
 	h.SetNoDefaultContentType(true)
 	h.SetCanonical(headerRequestID, x.id)
+	if x.peer.secure && len(g.altSvc) > 0 {
+		x.announceHTTP3()
+	}
 	if g.draining.Load() {
 		h.SetConnectionClose()
 	}
 	if x.ctx.Hijacked() {
 		x.peer.connection.hijacked()
 	}
+	x.expectTrailers()
 	x.report(x.ctx.Response.StatusCode())
 }
 

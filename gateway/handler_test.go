@@ -84,7 +84,7 @@ func TestAccessLog(t *testing.T) {
 		got := lines[0]
 		for name, want := range map[string]any{
 			"tenant": "anna", "host": "www.anna.test", "method": "POST", "path": "/a%20b", "status": 201, "bytes": 5,
-			"client": "127.0.0.1", "protocol": protocolName(http2),
+			"client": "127.0.0.1", "protocol": protocolName(t, http2),
 		} {
 			if fmt.Sprint(got[name]) != fmt.Sprint(want) {
 				t.Errorf("%s is %v, want %v", name, got[name], want)
@@ -94,13 +94,16 @@ func TestAccessLog(t *testing.T) {
 			t.Errorf("request_id %v, upstream %v", got["request_id"], got["upstream"])
 		}
 		if samples := w.counts.requests(); len(samples) != 1 || samples[0].Tenant != "anna" || samples[0].Status != 201 || samples[0].BytesIn != 3 ||
-			samples[0].BytesOut != 5 || samples[0].Duration <= 0 || samples[0].Protocol != protocolName(http2) {
+			samples[0].BytesOut != 5 || samples[0].Duration <= 0 || samples[0].Protocol != protocolName(t, http2) {
 			t.Errorf("samples %+v", samples)
 		}
 	})
 }
 
-func protocolName(http2 bool) string {
+func protocolName(t testing.TB, http2 bool) string {
+	if isHTTP3(t) {
+		return "HTTP/3.0"
+	}
 	if http2 {
 		return "HTTP/2.0"
 	}
@@ -167,7 +170,7 @@ func TestConnectionEvents(t *testing.T) {
 }
 
 func TestEventsHaveNames(t *testing.T) {
-	for event, want := range []string{"opened", "closed", "handshake_failed", "request_refused"} {
+	for event, want := range []string{"opened", "closed", "handshake_failed", "request_refused", "proxy_refused"} {
 		if got := Event(event).String(); got != want {
 			t.Errorf("event %d is %q, want %q", event, got, want)
 		}

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -39,6 +40,8 @@ type world struct {
 	roots  *x509.CertPool
 	logs   *logs
 	counts *counts
+	// patience is how long a client of HTTP/3 waits for each packet of its handshake, and so how late it learns that nobody listens.
+	patience time.Duration
 	// answer stands in for the API, frontends and backends; who is "api", "frontend" or "backend".
 	answer atomic.Pointer[func(ctx *fasthttp.RequestCtx, who string)]
 }
@@ -58,15 +61,19 @@ func tenants() []*tenant.Tenant {
 }
 
 func settings() tenant.Gateway {
-	return tenant.Gateway{HTTPS: "127.0.0.1:0", HTTP: "127.0.0.1:0", APIHosts: []string{"api.test"}}
+	return tenant.Gateway{HTTPS: "127.0.0.1:0", HTTP: "127.0.0.1:0", HTTP3: tenant.HTTP3{Enabled: true}, APIHosts: []string{"api.test"}}
 }
 
 // start runs a gateway until the test ends; change may alter its settings and limits before.
 func start(t testing.TB, change func(*tenant.Gateway, *Gateway)) *world {
 	t.Helper()
 	authority := newAuthority(t)
-	w := &world{TB: t, authority: authority, logs: new(logs), roots: authority.pool(), counts: new(counts)}
+	w := &world{TB: t, authority: authority, logs: new(logs), roots: authority.pool(), counts: new(counts), patience: 10 * time.Second}
 	gateway := settings()
+	gateway.HTTP2 = tenant.StandardHTTP2
+	if isEngine(t) {
+		gateway.HTTP2 = tenant.EngineHTTP2
+	}
 	w.Gateway = New(Config{
 		Registry:     tenant.NewRegistry(tenant.NewDirectory(gateway, nil)),
 		API:          func(ctx *fasthttp.RequestCtx) { w.serve(ctx, "api") },
@@ -83,6 +90,9 @@ func start(t testing.TB, change func(*tenant.Gateway, *Gateway)) *world {
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
+	if isEngine(t) != (w.engine != nil) && !strings.HasPrefix(t.Name(), "Fuzz") {
+		t.Fatal("this is not the server of HTTP/2 that the test's name says")
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
@@ -93,6 +103,7 @@ func start(t testing.TB, change func(*tenant.Gateway, *Gateway)) *world {
 
 func (w *world) Serve(ctx *fasthttp.RequestCtx, t *tenant.Tenant)        { w.serve(ctx, "frontend") }
 func (w *world) ServeBackend(ctx *fasthttp.RequestCtx, t *tenant.Tenant) { w.serve(ctx, "backend") }
+func (w *world) EndEvents()                                              {}
 
 func (w *world) serve(ctx *fasthttp.RequestCtx, who string) {
 	if answer := w.answer.Load(); answer != nil {
@@ -179,13 +190,16 @@ func (w *world) dial(serverName string, protocols ...string) *tls.Conn {
 	if err != nil {
 		w.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(atMost))
 	w.Cleanup(func() { c.Close() })
 	return c
 }
 
-// client speaks HTTP/2, or HTTP/1.1, to the gateway whatever the host of the URL. The TLS name is serverName, or the host.
+// client speaks HTTP/2, or HTTP/1.1, or in a test of isHTTP3 that, to the gateway whatever the host of the URL. The TLS name is serverName, or the host.
 func (w *world) client(http2 bool, serverName string) *http.Client {
+	if isHTTP3(w) {
+		return w.clientHTTP3(serverName)
+	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!http2)
 	protocols.SetHTTP2(http2)
@@ -200,7 +214,7 @@ func (w *world) client(http2 bool, serverName string) *http.Client {
 	w.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{
 		Transport:     transport,
-		Timeout:       20 * time.Second,
+		Timeout:       atMost,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -216,6 +230,11 @@ func (w *world) do(c *http.Client, method, url, body string, headers ...string) 
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Add(name, value)
 	}
+	return w.send(c, r)
+}
+
+func (w *world) send(c *http.Client, r *http.Request) answer {
+	w.Helper()
 	response, err := c.Do(r)
 	if err != nil {
 		w.Fatal(err)
@@ -228,10 +247,13 @@ func (w *world) do(c *http.Client, method, url, body string, headers ...string) 
 	return answer{response, string(read)}
 }
 
+// atMost is how long tests wait for what comes sooner or later. A machine may have much else to do.
+const atMost = time.Minute
+
 // await fails the test if a condition does not come about.
 func await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !condition(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(atMost); !condition(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}
@@ -274,7 +296,9 @@ func (l *logs) find(field, value string) []map[string]any {
 type counts struct {
 	mu      sync.Mutex
 	samples []Sample
-	events  [4]int
+	events  [5]int
+	limited map[string]int // by tenant and reason
+	attacks map[string]int // by budget
 }
 
 func (c *counts) Request(s Sample) {
@@ -289,6 +313,39 @@ func (c *counts) Connection(e Event) {
 	c.mu.Unlock()
 }
 
+func (c *counts) Limited(tenant, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.limited == nil {
+		c.limited = map[string]int{}
+	}
+	c.limited[tenant+" "+reason]++
+}
+
+func (c *counts) Attacked(budget string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.attacks == nil {
+		c.attacks = map[string]int{}
+	}
+	c.attacks[budget]++
+}
+
+// attacked returns a copy of how often each budget was used up.
+func (c *counts) attacked() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	copied := map[string]int{}
+	maps.Copy(copied, c.attacks)
+	return copied
+}
+
+func (c *counts) limits(tenant, reason string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.limited[tenant+" "+reason]
+}
+
 func (c *counts) event(e Event) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -301,7 +358,7 @@ func (c *counts) requests() []Sample {
 	return append([]Sample(nil), c.samples...)
 }
 
-// authority makes certificates for every name below .test.
+// authority makes certificates for localhost and every name below .test.
 type authority struct {
 	root *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -349,14 +406,14 @@ func (a *authority) TLSConfig() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1", acmeTLS}, GetCertificate: a.certificate}
 }
 
-// KeyAuthorization implements CertificateSource: one token is on order for anna.test.
+// KeyAuthorization implements CertificateSource: one token is on order for anna.test, and for the API host.
 func (a *authority) KeyAuthorization(_ context.Context, host, token string) (string, bool) {
-	return "on-order.thumbprint", host == "anna.test" && token == "on-order"
+	return "on-order.thumbprint", (host == "anna.test" || host == "api.test") && token == "on-order"
 }
 
 func (a *authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.ToLower(hello.ServerName)
-	if !strings.HasSuffix(name, ".test") {
+	if !strings.HasSuffix(name, ".test") && name != "localhost" {
 		return nil, errors.New("no certificate for this name")
 	}
 	a.mu.Lock()
@@ -385,6 +442,12 @@ func trustLoopback(s *tenant.Gateway, _ *Gateway) {
 	s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
 }
 
+// stopClock has all requests come at one moment, as far as rates are concerned.
+func stopClock(_ *tenant.Gateway, g *Gateway) {
+	now := time.Now()
+	g.clock = func() time.Time { return now }
+}
+
 // body is a streamed answer that a test feeds.
 type body struct {
 	io.Reader
@@ -410,11 +473,24 @@ func (b *body) Close() error {
 	return nil
 }
 
-// pair runs a test over both protocols.
+// pair runs a test over all protocols. HTTP/3 counts as http2: both have streams. client knows it by isHTTP3.
 func pair(t *testing.T, f func(t *testing.T, http2 bool)) {
 	t.Run("http1", func(t *testing.T) { f(t, false) })
-	t.Run("http2", func(t *testing.T) { f(t, true) })
+	overHTTP2(t, func(t *testing.T) { f(t, true) })
+	t.Run("http3", func(t *testing.T) { f(t, true) })
 }
+
+// overHTTP2 runs a test over both servers of HTTP/2. start knows which by isEngine.
+func overHTTP2(t *testing.T, f func(t *testing.T)) {
+	t.Run("http2", f)
+	t.Run("http2 engine", f)
+}
+
+// isHTTP3 reports whether pair runs the test over HTTP/3.
+func isHTTP3(t testing.TB) bool { return strings.Contains(t.Name()+"/", "/http3/") }
+
+// isEngine reports whether overHTTP2 runs the test over the engine.
+func isEngine(t testing.TB) bool { return strings.Contains(t.Name()+"/", "/http2_engine/") }
 
 func contains(list []string, want string) bool {
 	return strings.Contains(strings.Join(list, ","), want)

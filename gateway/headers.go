@@ -30,6 +30,7 @@ type claims struct {
 	upgrades     int  // the number of Upgrade fields
 	webSocket    bool // one of them is "websocket"
 	options      int  // the number of names in Connection fields
+	rewrites     bool // a field makes some servers answer another request; it is passed on
 }
 
 // maxOptions is how many fields a client may name in Connection: each costs a search through the header.
@@ -47,6 +48,10 @@ func (x *exchange) cleanHeaders() *refusal {
 		var name, value []byte
 		name, value, rest = nextField(rest)
 		kind := classify(name)
+		if kind == rewriting {
+			x.claims.rewrites = true
+			continue
+		}
 		if kind == ordinary || kind == connectionOptions && !dropOptions(h, value, &x.claims) {
 			continue
 		}
@@ -133,7 +138,7 @@ func restoreOrder(h *fasthttp.RequestHeader) {
 	for before, rest := 0, raw; len(rest) > 0; before = len(raw) - len(rest) {
 		var name []byte
 		name, _, rest = nextField(rest)
-		if classify(name) != ordinary || !hasField(rest, name) || hasField(raw[:before], name) || len(h.PeekAll(string(name))) == 0 {
+		if kind := classify(name); kind != ordinary && kind != rewriting || !hasField(rest, name) || hasField(raw[:before], name) || len(h.PeekAll(string(name))) == 0 {
 			continue
 		}
 		h.DelBytes(name)
@@ -172,6 +177,7 @@ const (
 	requestIDClaim
 	upgradeClaim
 	connectionOptions
+	rewriting // passed on, but not past the cache
 )
 
 // classify tells what a field is. Names are compared the way careless servers read them: without case, and with every sign taken for
@@ -219,10 +225,30 @@ func classifyX(name []byte) kind {
 	case grammar.EqualFold(name, "x-request-id"):
 		return requestIDClaim
 	}
+	if rewrites(name) {
+		return rewriting
+	}
 	return drop(sameName(name, "x-tenant") || sameName(name, "x-request-id") || sameName(name, "x-real-ip") ||
 		hasNamePrefix(name, "x-forwarded") ||
 		// CVE-2025-29927: with it a client talks Next.js out of its middleware, and so out of its authorization.
 		sameName(name, "x-middleware-subrequest"))
+}
+
+// rewrites reports whether some servers answer another request for a field than the one that its first line names, so that the answer is no
+// one else's: frameworks that take the method or the URL from it, and the fields by which the parts of Next.js speak to each other.
+func rewrites(name []byte) bool {
+	for _, of := range rewritingNames {
+		if sameName(name, of) {
+			return true
+		}
+	}
+	return hasNamePrefix(name, "x-middleware-") && !sameName(name, "x-middleware-subrequest") ||
+		hasNamePrefix(name, "x-invoke-") || hasNamePrefix(name, "x-nextjs-")
+}
+
+var rewritingNames = [...]string{
+	"x-http-method-override", "x-http-method", "x-method-override", "x-original-method", "x-original-url", "x-rewrite-url", "x-original-host",
+	"x-host", "x-now-route-matches", "x-matched-path", "x-prerender-revalidate",
 }
 
 func drop(yes bool) kind {

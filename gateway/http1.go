@@ -27,6 +27,7 @@ func (g *Gateway) newHTTP1(handler fasthttp.RequestHandler) *fasthttp.Server {
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
 		SecureErrorLogMessage:        true, // a header may hold a token
+		LazyRequestTime:              true, // nobody asks for it: the exchange has its own
 	}
 }
 

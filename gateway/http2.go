@@ -3,22 +3,30 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"sync/atomic"
 	"time"
 
+	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"metahub/gateway/wire"
 )
 
 const (
 	maxStreams   = 128              // at once on one connection
 	pingInterval = 30 * time.Second // of silence, after which the client must show that it is there
-	// streamTimeout is how long a stream may make no progress. net/http ends a stream at its deadline even if nobody is waiting for the
-	// client just then. So a deadline that is renewed after a quarter of its time must outlast what an upstream may be silent for.
-	streamTimeout = 4 * progressTimeout
 )
+
+// streamTime is how long a stream may make no progress where a client of HTTP/1.1 has limit. net/http ends a stream at its deadline even
+// if nobody is waiting for the client just then. So a deadline that is renewed after a quarter of its time must outlast what an upstream
+// may be silent for.
+func streamTime(limit time.Duration) time.Duration { return 4 * limit }
 
 // newHTTP2 makes the server that decodes HTTP/2. net/http bounds a stream as a whole, so the bridge sets the deadlines of streams, and
 // extends them while bytes move. There is none while an upstream takes its time to begin an answer: that is the tenant's to bound.
@@ -29,7 +37,7 @@ func (g *Gateway) newHTTP2() *http.Server {
 		Handler:           http.HandlerFunc(g.serveHTTP2),
 		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       streamTimeout,
+		ReadTimeout:       streamTime(progressTimeout),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
 		HTTP2: &http.HTTP2Config{
@@ -79,34 +87,56 @@ func (g *Gateway) standardLog() *log.Logger {
 
 type connKey struct{}
 
-// http2Conn is what all streams of a connection share.
-type http2Conn struct {
+// carrier is a connection of HTTP/2 or 3: what all of its streams share.
+type carrier struct {
 	peer
-	tls *tls.Conn
+	layer interface {
+		LocalAddr() net.Addr
+		RemoteAddr() net.Addr
+		ConnectionState() tls.ConnectionState
+	}
 }
 
 func rememberConn(ctx context.Context, c net.Conn) context.Context {
 	layer := c.(*tls.Conn)
 	below := layer.NetConn().(*connection)
-	return context.WithValue(ctx, connKey{}, &http2Conn{peer: newTLSPeer(below, layer.ConnectionState()), tls: layer})
+	return context.WithValue(ctx, connKey{}, &carrier{peer: newTLSPeer(below, layer.ConnectionState()), layer: layer})
 }
 
-// streamConn is one HTTP/2 stream as fasthttp sees it: a connection with addresses and TLS, but without bytes.
+// leaver notices when its client no longer waits for the answer.
+type leaver interface {
+	// OnLeave calls f in a goroutine of its own when the client resets the stream or is gone. stop takes that back; it reports false when
+	// f has been called, and may not have returned yet.
+	OnLeave(f func()) (stop func() bool)
+}
+
+// contextLeaver is a leaver by a context that ends with the stream.
+type contextLeaver struct{ context.Context }
+
+// OnLeave implements leaver.
+func (c contextLeaver) OnLeave(f func()) (stop func() bool) { return context.AfterFunc(c.Context, f) }
+
+// streamConn is one stream of HTTP/2 or 3 as fasthttp sees it: a connection with addresses and TLS, but without bytes.
 type streamConn struct {
-	*http2Conn
-	ctx    context.Context // ends with the stream
+	*carrier
+	leaver
 	claims claims
+	body   *streamBody // nil without one
 }
 
-// OnLeave calls f in a goroutine of its own when the client resets the stream or is gone. stop takes that back; it reports false when
-// f has been called, and may not have returned yet.
-func (c *streamConn) OnLeave(f func()) (stop func() bool) { return context.AfterFunc(c.ctx, f) }
+// Err returns why the client is at fault with the body, or nil, as that of wire.Conn does.
+func (c *streamConn) Err() *wire.Error {
+	if c.body == nil {
+		return nil
+	}
+	return c.body.fault.Load()
+}
 
 func (c *streamConn) self() *peer                          { return &c.peer }
 func (c *streamConn) Handshake() error                     { return nil }
-func (c *streamConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
-func (c *streamConn) LocalAddr() net.Addr                  { return c.tls.LocalAddr() }
-func (c *streamConn) RemoteAddr() net.Addr                 { return c.tls.RemoteAddr() }
+func (c *streamConn) ConnectionState() tls.ConnectionState { return c.layer.ConnectionState() }
+func (c *streamConn) LocalAddr() net.Addr                  { return c.layer.LocalAddr() }
+func (c *streamConn) RemoteAddr() net.Addr                 { return c.layer.RemoteAddr() }
 func (c *streamConn) Read([]byte) (int, error)             { return 0, io.EOF }
 func (c *streamConn) Write([]byte) (int, error)            { return 0, net.ErrClosed }
 func (c *streamConn) Close() error                         { return nil }
@@ -117,8 +147,9 @@ func (c *streamConn) SetWriteDeadline(time.Time) error     { return nil }
 // progress extends a stream's deadline while bytes move. Setting it costs a message to the connection's goroutine, so it is not done
 // for each piece.
 type progress struct {
-	set  func(time.Time) error
-	next time.Time
+	set   func(time.Time) error
+	limit time.Duration
+	next  time.Time
 }
 
 func (p *progress) extend() {
@@ -126,26 +157,40 @@ func (p *progress) extend() {
 	if now.Before(p.next) {
 		return
 	}
-	_ = p.set(now.Add(streamTimeout))
-	p.next = now.Add(streamTimeout / 4)
+	_ = p.set(now.Add(p.limit))
+	p.next = now.Add(p.limit / 4)
 }
 
-// streamBody is the body of an HTTP/2 request.
+// streamBody is the body of a request that came on a stream.
 type streamBody struct {
+	behind trailing
 	countedBody
 	io.Closer
 	progress progress
+	pace     wire.Pace
+	patience time.Duration // with the client, for each KiB
+	fault    atomic.Pointer[wire.Error]
 }
 
-func newStreamBody(w http.ResponseWriter, r *http.Request) *streamBody {
-	b := &streamBody{Closer: r.Body, progress: progress{set: http.NewResponseController(w).SetReadDeadline}}
+func newStreamBody(w http.ResponseWriter, r *http.Request, patience time.Duration) *streamBody {
+	set := http.NewResponseController(w).SetReadDeadline
+	b := &streamBody{Closer: r.Body, progress: progress{set: set, limit: streamTime(patience)}, patience: patience}
 	b.stream = r.Body
 	b.limit = 1<<63 - 1 // until the tenant is known; net/http holds the client to its Content-Length
+	b.behind = (*http2Trailers)(r)
 	return b
 }
+
+var errSlowBody = &wire.Error{Status: fasthttp.StatusRequestTimeout, Reason: "the content of the request stopped coming"}
 
 // Read implements io.Reader.
 func (b *streamBody) Read(p []byte) (int, error) {
 	b.progress.extend()
-	return b.countedBody.Read(p)
+	began := time.Now()
+	n, err := b.countedBody.Read(p)
+	if !b.pace.Keep(n, time.Since(began), b.patience) || errors.Is(err, os.ErrDeadlineExceeded) {
+		b.fault.Store(errSlowBody)
+		return 0, errSlowBody
+	}
+	return n, err
 }

@@ -223,6 +223,27 @@ func TestAPIHost(t *testing.T) {
 	}
 }
 
+// TestTrustedProxiesOverAllProtocols believes and disbelieves the same fields however they came.
+func TestTrustedProxiesOverAllProtocols(t *testing.T) {
+	pair(t, func(t *testing.T, http2 bool) {
+		f := func(w *world, chain, real, proto string, fields ...string) {
+			t.Helper()
+			got := w.do(w.client(http2, ""), "GET", "https://anna.test/", "", fields...).seen(t)
+			if got.one(t, "X-Forwarded-For") != chain || got.one(t, "X-Real-Ip") != real || got.one(t, "X-Forwarded-Proto") != proto {
+				t.Errorf("%q gave %q", fields, got.Header)
+			}
+			if told := got.one(t, "X-Request-Id") == "abc-1"; told != (proto == "http") {
+				t.Errorf("%q gave the request id %q", fields, got.Header["X-Request-Id"])
+			}
+		}
+		all := []string{"X-Forwarded-For: 9.9.9.9, 8.8.8.8", "X-Forwarded-For: 10.1.1.1", "X-Forwarded-Proto: http", "X-Request-ID: abc-1", "Forwarded: for=1.1.1.1"}
+		f(start(t, nil), "127.0.0.1", "127.0.0.1", "https", all...)
+		trusting := start(t, trustLoopback)
+		f(trusting, "9.9.9.9, 8.8.8.8, 10.1.1.1, 127.0.0.1", "8.8.8.8", "http", all...)
+		f(trusting, "127.0.0.1", "127.0.0.1", "https", "X_Forwarded_For: 1.1.1.1", "X-Real-IP: 1.1.1.1")
+	})
+}
+
 func TestTrustedProxies(t *testing.T) {
 	f := func(w *world, lines, chain, real, proto, id string) {
 		t.Helper()

@@ -2,9 +2,9 @@ package gateway
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -20,7 +20,7 @@ import (
 
 // startWithUpstream runs a gateway whose tenants "up" and "back" are served by a real upstream, "files" by a folder and "plain" by the
 // welcome page.
-func startWithUpstream(t *testing.T, upstream http.HandlerFunc) *world {
+func startWithUpstream(t testing.TB, upstream http.HandlerFunc) *world {
 	t.Helper()
 	server := httptest.NewServer(upstream)
 	t.Cleanup(server.Close)
@@ -37,7 +37,7 @@ func startWithUpstream(t *testing.T, upstream http.HandlerFunc) *world {
 		t.Cleanup(frontends.Close)
 		g.frontends = frontends
 	})
-	limits := tenant.Limits{Body: 1 << 20, Timeout: 10 * time.Second}
+	limits := tenant.Limits{Body: 1 << 20, Timeout: time.Minute}
 	w.registry.Publish(tenant.NewDirectory(settings(), []*tenant.Tenant{
 		{Slug: "up", Brand: "Up", Domains: []string{"up.test"}, Enabled: true, Limits: limits, Frontend: tenant.Frontend{URL: at}},
 		{Slug: "back", Brand: "Back", Domains: []string{"back.test"}, Enabled: true, Limits: limits, Backend: at},
@@ -96,6 +96,37 @@ func TestUpstreamSeesOneCleanRequest(t *testing.T) {
 	})
 }
 
+// TestClientLeavesTheWait has a client of each protocol leave while its request waits for an upstream that refuses connections.
+func TestClientLeavesTheWait(t *testing.T) {
+	pair(t, func(t *testing.T, http2 bool) {
+		timely(t, 300*time.Millisecond, func(t testing.TB) {
+			w := startWithUpstream(t, func(http.ResponseWriter, *http.Request) {})
+			nowhere := &url.URL{Scheme: "http", Host: freeAddress(t)}
+			limits := tenant.Limits{Timeout: time.Minute, Hold: time.Minute}
+			w.registry.Publish(tenant.NewDirectory(settings(), []*tenant.Tenant{
+				{Slug: "up", Domains: []string{"up.test"}, Enabled: true, Limits: limits, Frontend: tenant.Frontend{URL: nowhere}},
+			}))
+			c := w.client(http2, "")
+			c.Timeout = 300 * time.Millisecond
+			if response, err := c.Get("https://up.test/waits"); err == nil {
+				t.Fatalf("status %d from nowhere", response.StatusCode)
+			}
+			await(t, "the request to end", func() bool { return len(w.logs.find("path", "/waits")) == 1 })
+		})
+	})
+}
+
+// freeAddress is one of the loopback on which nobody listens.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
 func TestFoldersAndWelcome(t *testing.T) {
 	pair(t, func(t *testing.T, http2 bool) {
 		w := startWithUpstream(t, nil)
@@ -137,6 +168,41 @@ func TestEventsArriveAtOnce(t *testing.T) {
 				t.Fatalf("read %q, %v", line, err)
 			}
 			_, _ = events.ReadString('\n')
+		}
+	})
+}
+
+// Streams of events never end by themselves: they do at a shutdown, and nobody takes them for complete.
+func TestEventsEndWithTheGateway(t *testing.T) {
+	pair(t, func(t *testing.T, http2 bool) {
+		gone := make(chan struct{})
+		w := startWithUpstream(t, func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprint(rw, "data: 0\n\n")
+			_ = http.NewResponseController(rw).Flush()
+			<-r.Context().Done()
+			close(gone)
+		})
+		w.grace = 200 * time.Millisecond
+		response, err := w.client(http2, "").Get("https://up.test/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		events := bufio.NewReader(response.Body)
+		if line, err := events.ReadString('\n'); line != "data: 0\n" {
+			t.Fatalf("read %q, %v", line, err)
+		}
+		if err := w.stop(25 * time.Second); err != nil {
+			t.Error(err)
+		}
+		if rest, err := io.ReadAll(events); err == nil {
+			t.Errorf("the stream ends like a complete one, with %q", rest)
+		}
+		select {
+		case <-gone:
+		case <-time.After(10 * time.Second):
+			t.Error("the upstream goes on")
 		}
 	})
 }
@@ -218,66 +284,6 @@ func TestUpgradeWithContent(t *testing.T) {
 	}
 	f("Content-Length: 5\r\n\r\nhello")
 	f("Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
-}
-
-// TestLeavingClient has a client reset its stream while the upstream is silent. The upstream must learn of it at once, not when its
-// time is up.
-func TestLeavingClient(t *testing.T) {
-	f := func(logged string, begins bool) {
-		t.Helper()
-		begun, left := make(chan struct{}, 1), make(chan struct{}, 1)
-		w := startWithUpstream(t, func(rw http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/after" {
-				return
-			}
-			if begins {
-				_ = http.NewResponseController(rw).Flush()
-			} else {
-				begun <- struct{}{}
-			}
-			<-r.Context().Done()
-			left <- struct{}{}
-		})
-		ctx, leave := context.WithCancel(context.Background())
-		defer leave()
-		r, err := http.NewRequestWithContext(ctx, "GET", "https://up.test/left", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := w.client(true, "")
-		go func() {
-			if response, err := c.Do(r); err == nil {
-				begun <- struct{}{}
-				_, _ = io.Copy(io.Discard, response.Body)
-				response.Body.Close()
-			}
-		}()
-		<-begun
-		leave()
-		select {
-		case <-left:
-		case <-time.After(5 * time.Second):
-			t.Fatal("the upstream is still busy with a request that nobody waits for")
-		}
-		if got := w.do(c, "GET", "https://up.test/after", ""); got.StatusCode != 200 {
-			t.Errorf("the request after: %d", got.StatusCode)
-		}
-		var line map[string]any
-		await(t, "the log", func() bool {
-			for _, line = range w.logs.find("path", "/left") {
-				return true
-			}
-			return false
-		})
-		if got := fmt.Sprint(line["status"], " ", line["error"]); got != logged {
-			t.Errorf("logged %q, want %q", got, logged)
-		}
-		if warned := w.logs.find("level", "warn"); len(warned) > 0 {
-			t.Errorf("the upstream was blamed: %v", warned)
-		}
-	}
-	f("499 <nil>", false)
-	f("200 the client did not take the whole body", true)
 }
 
 func TestWebSocketThroughTheGateway(t *testing.T) {

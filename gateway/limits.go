@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
+
+	"metahub/gateway/wire"
 )
 
 // checkLength refuses a body that says itself that it is too long, before any of it is read.
@@ -40,8 +42,8 @@ func (x *exchange) bodyFault() *refusal {
 	if x.body != nil && x.body.exceeded.Load() {
 		return refuseTooLarge
 	}
-	if refused := x.peer.connection.refusal(); refused != nil {
-		return wireRefusal(refused, nil)
+	if guard, ok := x.ctx.Conn().(interface{ Err() *wire.Error }); ok && guard.Err() != nil {
+		return wireRefusal(guard.Err(), nil)
 	}
 	return nil
 }

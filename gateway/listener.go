@@ -11,23 +11,33 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"metahub/gateway/socket"
+	"metahub/gateway/wire"
 )
 
 // listen opens an address of tenants.yaml; key is where it stands there.
 func listen(key, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
-	switch {
-	case err == nil:
-		return l, nil
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s: address %q is in use by another program; stop that program, or choose another address", key, address)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s: no permission to listen on %q; choose a port above 1023, or give the program CAP_NET_BIND_SERVICE", key, address)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("%s: this machine has no address %q; choose one that it has, or \":port\" for all of them", key, address)
+	if err != nil {
+		return nil, explainListen(key, address, err)
 	}
-	return nil, fmt.Errorf("%s: cannot listen on %q: %w", key, address, err)
+	return l, nil
+}
+
+// explainListen says what to do about an address that cannot be listened on.
+func explainListen(key, address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s: address %q is in use by another program; stop that program, or choose another address", key, address)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s: no permission to listen on %q; choose a port above 1023, or give the program CAP_NET_BIND_SERVICE", key, address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%s: this machine has no address %q; choose one that it has, or \":port\" for all of them", key, address)
+	}
+	return fmt.Errorf("%s: cannot listen on %q: %w", key, address, err)
 }
 
 // accept serves each connection of l in its own goroutine until l is closed, or its deadline has passed, which closes it. No other
@@ -35,7 +45,7 @@ func listen(key, address string) (net.Listener, error) {
 func (g *Gateway) accept(l net.Listener, serve func(*connection)) {
 	pause := time.Duration(0)
 	for {
-		socket, err := l.Accept()
+		accepted, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 			_ = l.Close()
 			return
@@ -47,7 +57,7 @@ func (g *Gateway) accept(l net.Listener, serve func(*connection)) {
 			continue
 		}
 		pause = 0
-		c := g.connections.add(socket)
+		c := g.connections.add(socket.New(accepted))
 		g.arriving.Add(1)
 		g.connections.wait.Go(func() {
 			defer g.drop(c)
@@ -66,9 +76,11 @@ func (g *Gateway) drop(c *connection) {
 
 func (g *Gateway) servePlain(c *connection) {
 	g.arriving.Done()
-	if err := g.plain.ServeConn(&plainConn{Conn: c.serveHTTP1(c, g.limits), peer: newPeer(c)}); err != nil {
-		g.log.Debug("connection ended", zap.Error(err))
+	if !g.introduce(c) {
+		return
 	}
+	guard := c.serveHTTP1(c, g.limits)
+	g.serveHTTP1(c, g.plain, &plainConn{Conn: guard, peer: newPeer(c)}, guard)
 }
 
 // serveSecure completes the handshake; then ALPN says who decodes.
@@ -83,22 +95,54 @@ func (g *Gateway) serveSecure(c *connection) {
 	if done {
 		return
 	}
-	err = g.secure.ServeConn(&secureConn{Conn: c.serveHTTP1(layer, g.limits), peer: newTLSPeer(c, layer.ConnectionState()), tls: layer})
-	if err != nil {
+	guard := c.serveHTTP1(join(layer, c), g.limits)
+	g.rest(c, g.secure, &secureConn{Conn: guard, peer: newTLSPeer(c, layer.ConnectionState()), tls: layer}, guard)
+}
+
+// serveHTTP1 serves requests of layer, of which guard is a part, until it ends. While none comes, server does not hold it: its buffers
+// are larger than all else that there is of a connection.
+func (g *Gateway) serveHTTP1(c *connection, server *fasthttp.Server, layer net.Conn, guard *wire.Conn) {
+	if !guard.Await() {
+		_ = layer.Close()
+		return
+	}
+	if err := server.ServeConn(layer); err != nil {
 		g.log.Debug("connection ended", zap.Stringer("client", c.RemoteAddr()), zap.Error(err))
+	}
+	if guard.Resting() {
+		g.rest(c, server, layer, guard)
 	}
 }
 
+// rest goes on with serveHTTP1 in another goroutine, for the sake of its stack: that of a handshake or a handler is four times as large as
+// what it takes to wait.
+func (g *Gateway) rest(c *connection, server *fasthttp.Server, layer net.Conn, guard *wire.Conn) {
+	g.connections.wait.Go(func() {
+		defer g.drop(c)
+		g.serveHTTP1(c, server, layer, guard)
+	})
+}
+
 // arrive completes the handshake. A connection that chose HTTP/2 is handed over, and that of a CA that validates a host has nothing more
-// to say; both are done.
+// to say; both are done, as is one that a proxy did not introduce.
 func (g *Gateway) arrive(c *connection) (layer *tls.Conn, done bool, err error) {
 	defer g.arriving.Done()
+	if !g.introduce(c) {
+		return nil, true, nil
+	}
 	layer, err = g.handshake(c)
 	if err != nil {
 		return layer, false, err
 	}
 	switch layer.ConnectionState().NegotiatedProtocol {
 	case "h2":
+		if g.engine != nil {
+			g.connections.wait.Go(func() { // for the sake of its stack, as rest
+				defer g.drop(c)
+				g.serveEngine(c, layer)
+			})
+			return layer, true, nil
+		}
 		if !g.streams.hand(layer) {
 			_ = layer.Close()
 		}

@@ -12,7 +12,7 @@ func TestStreamDeadlineOutlastsASilentUpstream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var deadline time.Time
 		moves := 0
-		p := progress{set: func(to time.Time) error {
+		p := progress{limit: streamTime(progressTimeout), set: func(to time.Time) error {
 			deadline = to
 			moves++
 			return nil

@@ -11,6 +11,7 @@ type refusal struct {
 	status         int
 	code, sentence string
 	closes         bool // the connection, because part of the request is still to come
+	prepared       *page.Prepared
 }
 
 var (
@@ -36,7 +37,12 @@ var (
 
 // refuse makes r the answer, whatever was answered before.
 func (x *exchange) refuse(r *refusal) {
-	page.Error(x.ctx, r.status, r.code, r.sentence)
+	if r.prepared != nil {
+		r.prepared.Answer(x.ctx)
+	} else {
+		page.Error(x.ctx, r.status, r.code, r.sentence)
+	}
+	x.writeLimits()
 	if r.closes {
 		x.ctx.SetConnectionClose()
 	}

@@ -16,6 +16,9 @@ const (
 	lastRequests = 500 * time.Millisecond
 	// lastHandshakes is how long handshakes under way are waited for, so that their first request is served too.
 	lastHandshakes = time.Second
+	// socketGrace is how long WebSockets and upstreams' streams of events, which seldom end by themselves, stay open at a shutdown. Browsers
+	// open them again, by then at the process that takes over.
+	socketGrace = 5 * time.Second
 	// drainInterval is how often it is looked for connections that have become idle.
 	drainInterval = 50 * time.Millisecond
 	// lastWords is how long handlers may take to notice that their connection was closed under them.
@@ -23,9 +26,8 @@ const (
 )
 
 // Shutdown stops accepting, finishes what is in flight, and closes each connection when nothing of a request is left on it: HTTP/1
-// with "Connection: close", HTTP/2 with GOAWAY. When ctx ends it closes what is left; the error says how many connections had a
-// request under way then. WebSockets, which never end by themselves, are closed at that time too and are no error. It returns when
-// every goroutine that the Gateway started has ended; only for a handler that hangs it does not wait.
+// with "Connection: close", HTTP/2 and 3 with GOAWAY. WebSockets and streams of events are closed after a grace. When ctx ends it closes what is left; the error
+// says how many connections had a request under way then, WebSockets not among them. It returns when every goroutine that the Gateway started has ended; only for a handler that hangs it does not wait.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.draining.Store(true)
 	for _, l := range g.listeners {
@@ -33,6 +35,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 			_ = l.Close()
 		}
 	}
+	g.http3.stopAccepting()
 	g.accepting.Wait()
 	if g.streams == nil {
 		return nil
@@ -50,8 +53,12 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	err := g.drain(ctx, ended)
 	<-http2
 	_ = g.http2.Close()
+	defer g.http3.close()
 	select {
 	case <-ended:
+		if g.engine != nil {
+			g.engine.Close()
+		}
 		return err
 	case <-time.After(lastWords):
 		return errors.Join(err, errors.New("a handler did not end with its connection"))
@@ -71,7 +78,10 @@ func (g *Gateway) drain(ctx context.Context, ended <-chan struct{}) error {
 			}
 			return nil
 		case <-tick.C:
-			g.connections.drain(begun)
+			g.connections.drain(begun, g.grace)
+			if time.Since(begun) > g.grace {
+				g.frontends.EndEvents()
+			}
 		}
 	}
 }

@@ -55,6 +55,8 @@ func TestPaths(t *testing.T) {
 	f("/..", "")
 	f("/x%00", "")
 	f("//x/?u=http://y", "")
+	f("//x/a//://", "")
+	f("//../a?u=http://y", "")
 }
 
 func TestHasDotSegment(t *testing.T) {

@@ -2,38 +2,79 @@ package store
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.uber.org/zap"
 )
 
-// The circuit breaker of a deployment opens when a ping fails, and operations that are slow, lose their connection or find no server
-// have one sent. A query that is refused, or that is merely slow, opens nothing: on a shared deployment it would take down the other
-// tenants. While the breaker is open operations fail at once, and one goroutine pings until the deployment answers.
+// A circuit breaker opens when a ping fails, and operations that are slow, lose their connection or find no server have one sent. A query
+// that is refused, or that is merely slow, opens nothing: on a shared deployment it would take down the other tenants. While the breaker
+// is open operations fail at once, and one goroutine pings until the deployment answers.
 const (
 	slowAfter     = 1200 * time.Millisecond // of an operation; with the ping a tenant knows within 3 s
 	pingTimeout   = 1 * time.Second
 	retryInterval = 1 * time.Second // between pings while the breaker is open
 )
 
+// breaker is the circuit breaker of a deployment for the operations of one read preference's mode. There is one for each, so that what a
+// secondary may answer goes on while there is no primary.
+type breaker struct {
+	of      *deployment
+	pref    *readpref.ReadPref // of the pings
+	pinging atomic.Bool
+
+	mu     sync.Mutex
+	outage *Unavailable
+	since  time.Time
+	up     context.Context // ends with the next outage, whose *Unavailable is its cause, or with the deployment
+	endUp  context.CancelCauseFunc
+}
+
+func newBreaker(d *deployment, mode readpref.Mode) *breaker {
+	pref, _ := readpref.New(mode) // fails for options alone
+	b := &breaker{of: d, pref: pref, since: time.Now()}
+	b.up, b.endUp = context.WithCancelCause(d.life)
+	return b
+}
+
+// available returns a context that ends with the next outage, or the error of the present one.
+func (b *breaker) available() (up context.Context, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.outage != nil {
+		return nil, b.outage
+	}
+	return b.up, nil
+}
+
+// state is the present outage, or nil, and when it began or the one before ended.
+func (b *breaker) state() (*Unavailable, time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.outage, b.since
+}
+
 // check pings the deployment in the background and opens the breaker if it does not answer.
-func (d *deployment) check() {
-	if !d.pinging.CompareAndSwap(false, true) {
+func (b *breaker) check() {
+	if !b.pinging.CompareAndSwap(false, true) {
 		return
 	}
-	started := d.goInBackground(func() {
-		defer d.pinging.Store(false)
-		if err := d.ping(); err != nil {
-			d.open(err)
+	started := b.of.goInBackground(func() {
+		defer b.pinging.Store(false)
+		if err := b.of.ping(b.pref); err != nil {
+			b.open(err)
 		}
 	})
 	if !started {
-		d.pinging.Store(false)
+		b.pinging.Store(false)
 	}
 }
 
-func (d *deployment) ping() error {
-	ctx, cancel := context.WithTimeout(d.life, pingTimeout)
+func (d *deployment) ping(pref *readpref.ReadPref) error {
+	ctx, cancel := context.WithTimeout(d.life, d.silent)
 	defer cancel()
 	client, err := d.connected(ctx)
 	if err != nil {
@@ -45,55 +86,58 @@ func (d *deployment) ping() error {
 			return err
 		}
 	}
-	return client.Ping(ctx, nil)
+	return client.Ping(ctx, pref)
 }
 
 // open opens the breaker, if it is not open yet: what is in flight ends, and what comes fails at once.
-func (d *deployment) open(cause error) *Unavailable {
-	outage, begins := d.begin(d.unavailable(retryDown, cause))
+func (b *breaker) open(cause error) *Unavailable {
+	outage, begins := b.begin(b.of.unavailable(retryDown, cause))
 	if begins {
-		d.logger.Warn("the database is down, its tenants get 503 until it answers", zap.Error(outage.Cause))
-		d.goInBackground(d.pingUntilUp)
+		b.of.logger.Warn("the database is down, its tenants get 503 until it answers", b.field(), zap.Error(outage.Cause))
+		b.of.goInBackground(b.pingUntilUp)
 	}
 	return outage
 }
 
+// field tells the breakers of a deployment apart in the log.
+func (b *breaker) field() zap.Field { return zap.Stringer("read_preference", b.pref.Mode()) }
+
 // begin makes outage the present one, unless there is one already, which it returns, or it is our own end that the ping felt.
-func (d *deployment) begin(outage *Unavailable) (present *Unavailable, begins bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.outage != nil {
-		return d.outage, false
+func (b *breaker) begin(outage *Unavailable) (present *Unavailable, begins bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.outage != nil {
+		return b.outage, false
 	}
-	if d.life.Err() != nil {
+	if b.of.life.Err() != nil {
 		return outage, false
 	}
-	d.outage, d.since = outage, time.Now()
-	d.endUp(outage)
+	b.outage, b.since = outage, time.Now()
+	b.endUp(outage)
 	return outage, true
 }
 
-func (d *deployment) pingUntilUp() {
+func (b *breaker) pingUntilUp() {
 	ticker := time.NewTicker(retryInterval)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-d.life.Done():
+		case <-b.of.life.Done():
 			return
 		case <-ticker.C:
-			if d.ping() == nil {
-				d.closeBreaker()
+			if b.of.ping(b.pref) == nil {
+				b.close()
 				return
 			}
 		}
 	}
 }
 
-func (d *deployment) closeBreaker() {
-	d.mu.Lock()
-	lasted := time.Since(d.since)
-	d.outage, d.since = nil, time.Now()
-	d.up, d.endUp = context.WithCancelCause(d.life)
-	d.mu.Unlock()
-	d.logger.Info("the database answers again", zap.Duration("outage", lasted))
+func (b *breaker) close() {
+	b.mu.Lock()
+	lasted := time.Since(b.since)
+	b.outage, b.since = nil, time.Now()
+	b.up, b.endUp = context.WithCancelCause(b.of.life)
+	b.mu.Unlock()
+	b.of.logger.Info("the database answers again", b.field(), zap.Duration("outage", lasted))
 }

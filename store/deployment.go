@@ -11,6 +11,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
@@ -23,7 +24,7 @@ type DeploymentStatus struct {
 	Name string
 	// Embedded is set for the embedded database.
 	Embedded bool
-	// Available is false while the circuit breaker is open.
+	// Available is false while the circuit breaker is open for what the primary has to answer. Public reads from secondaries may go on.
 	Available bool
 	// LastError says why the deployment is not Available; else it is empty.
 	LastError string
@@ -31,14 +32,18 @@ type DeploymentStatus struct {
 	Since time.Time
 	// InFlight is how many operations are running or waiting to.
 	InFlight int
+	// Watches is how many change streams are open.
+	Watches int
 }
 
-// deployment is one MongoDB server or cluster as one user sees it: its client, its gates and its circuit breaker.
+// deployment is one MongoDB server or cluster as one user sees it: its client, its gates and its circuit breakers.
 type deployment struct {
 	target
 	server *embedded // nil but for the embedded database
 	logger *zap.Logger
 	gates  *gates
+	slow   time.Duration // an operation that takes longer has a ping sent
+	silent time.Duration // which may take as long
 
 	// Guarded by Store.mu.
 	references int
@@ -46,43 +51,89 @@ type deployment struct {
 
 	client     atomic.Pointer[mongo.Client]
 	connecting singleflight.Group
-	pinging    atomic.Bool
+	primary    *breaker // of all but reads from secondaries
+	watches    atomic.Int32
 	background sync.WaitGroup
 
-	mu      sync.Mutex
-	closed  bool
-	outage  *Unavailable
-	since   time.Time
-	up      context.Context // ends with the next outage, whose *Unavailable is its cause, or with the deployment
-	endUp   context.CancelCauseFunc
 	life    context.Context
 	endLife context.CancelFunc
+
+	mu     sync.Mutex
+	closed bool
+	others map[readpref.Mode]*breaker // beside primary, made at first use
 }
 
-func newDeployment(target target, logger *zap.Logger) *deployment {
+func newDeployment(target target, logger *zap.Logger, patience time.Duration) *deployment {
 	room := remoteRoom()
 	if target.embedded {
 		room = embeddedRoom()
 	}
+	slow, silent := slowAfter, pingTimeout
+	if patience > 0 {
+		slow, silent, room.wait = patience, patience, patience
+	}
 	d := &deployment{
 		target:   target,
+		slow:     slow,
+		silent:   silent,
 		logger:   logger.With(zap.String("deployment", target.name)),
 		gates:    newGates(room),
 		lastUsed: time.Now(),
-		since:    time.Now(),
+		others:   map[readpref.Mode]*breaker{},
 	}
 	d.life, d.endLife = context.WithCancel(context.Background())
-	d.up, d.endUp = context.WithCancelCause(d.life)
+	d.primary = newBreaker(d, readpref.PrimaryMode)
 	return d
+}
+
+// breaker returns the one of operations under ctx.
+func (d *deployment) breaker(ctx context.Context) *breaker {
+	pref := preference(ctx)
+	if pref == nil || pref.Mode() == readpref.PrimaryMode {
+		return d.primary
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b := d.others[pref.Mode()]
+	if b == nil {
+		b = newBreaker(d, pref.Mode())
+		d.others[pref.Mode()] = b
+	}
+	return b
+}
+
+// detour sends what prefers the primary to secondaries while the primary's breaker is open: the driver takes up to 13 s to find out that a
+// primary has gone silent, and lets everybody wait for it until then.
+func (d *deployment) detour(ctx context.Context) context.Context {
+	pref := preference(ctx)
+	if pref == nil || pref.Mode() != readpref.PrimaryPreferredMode {
+		return ctx
+	}
+	if outage, _ := d.primary.state(); outage == nil {
+		return ctx
+	}
+	if bound, ok := pref.MaxStaleness(); ok {
+		return ReadFrom(ctx, readpref.SecondaryPreferred(readpref.WithMaxStaleness(bound)))
+	}
+	return ReadFrom(ctx, readpref.SecondaryPreferred())
+}
+
+// suspect has found an operation under ctx slow or cut off. It asks for the primary too, which it may have been meant for.
+func (d *deployment) suspect(ctx context.Context) {
+	b := d.breaker(ctx)
+	if b.check(); b != d.primary {
+		d.primary.check()
+	}
 }
 
 // do is Store.Do for a tenant of this deployment. ctx has a deadline.
 func (d *deployment) do(ctx context.Context, t *tenant.Tenant, op func(context.Context, *mongo.Database) error) error {
-	up, err := d.available()
+	ctx = d.detour(ctx)
+	up, err := d.breaker(ctx).available()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(withTenant(ctx, t.Slug))
 	defer cancel(nil)
 	defer context.AfterFunc(up, func() { cancel(context.Cause(up)) })()
 
@@ -94,21 +145,11 @@ func (d *deployment) do(ctx context.Context, t *tenant.Tenant, op func(context.C
 	if err != nil {
 		return d.connectFailed(ctx, t, err)
 	}
-	defer time.AfterFunc(slowAfter, d.check).Stop()
+	defer time.AfterFunc(d.slow, func() { d.suspect(ctx) }).Stop()
 	if err := op(ctx, client.Database(t.Database.Name)); err != nil {
 		return d.judge(ctx, err)
 	}
 	return nil
-}
-
-// available returns a context that ends with the next outage, or the error of the present one.
-func (d *deployment) available() (up context.Context, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.outage != nil {
-		return nil, d.outage
-	}
-	return d.up, nil
 }
 
 // connected returns the client, made by the first to ask while the others wait.
@@ -159,7 +200,7 @@ func (d *deployment) connectFailed(ctx context.Context, t *tenant.Tenant, err er
 	case errors.Is(ctx.Err(), context.Canceled):
 		return err
 	case d.embedded || strings.HasPrefix(d.uri, "mongodb+srv:"):
-		return d.open(err)
+		return d.breaker(ctx).open(err)
 	}
 	return fmt.Errorf("tenant %q: mongo_uri: %w", t.Slug, err)
 }
@@ -172,10 +213,10 @@ func (d *deployment) judge(ctx context.Context, err error) error {
 	}
 	switch classify(ctx, err) {
 	case failedSlowly:
-		d.check()
+		d.suspect(ctx)
 		return err
 	case failedLink:
-		d.check()
+		d.suspect(ctx)
 		return d.unavailable(retryBusy, err)
 	case failedFailover:
 		return d.unavailable(retryBusy, err)
@@ -191,11 +232,10 @@ func (d *deployment) unavailable(retryAfter time.Duration, cause error) *Unavail
 }
 
 func (d *deployment) status() DeploymentStatus {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	status := DeploymentStatus{Name: d.name, Embedded: d.embedded, Available: d.outage == nil, Since: d.since}
-	if d.outage != nil {
-		status.LastError = d.outage.Cause.Error()
+	outage, since := d.primary.state()
+	status := DeploymentStatus{Name: d.name, Embedded: d.embedded, Available: outage == nil, Since: since, Watches: int(d.watches.Load())}
+	if outage != nil {
+		status.LastError = outage.Cause.Error()
 	}
 	return status
 }

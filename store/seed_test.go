@@ -30,7 +30,7 @@ func TestSeedOnce(t *testing.T) {
 		t.Error(err)
 	}
 
-	s = open(t, store.Config{Data: data})
+	s = open(t, store.Config{Data: data, Patience: patience})
 	if seeded, err := s.SeedOnce(t.Context(), a, sample); err != nil || seeded {
 		t.Errorf("the second start: got %t, %v", seeded, err)
 	}
@@ -45,7 +45,7 @@ func TestSeedOnce(t *testing.T) {
 }
 
 func TestSeedLeavesOthersDataAlone(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, store.Config{Patience: patience})
 	a := newTenant("a", "")
 	insert(t, s, a, "theirs")
 	if seeded, err := s.SeedOnce(t.Context(), a, sample); err != nil || seeded {
@@ -57,7 +57,7 @@ func TestSeedLeavesOthersDataAlone(t *testing.T) {
 }
 
 func TestSeedContinues(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, store.Config{Patience: patience})
 	a := newTenant("a", "")
 	failing := []store.Collection{sample[0], {Name: "twice", Documents: []bson.D{{{Key: "_id", Value: 1}}, {{Key: "_id", Value: 1}}}}}
 	if seeded, err := s.SeedOnce(t.Context(), a, failing); err == nil || seeded {
@@ -72,7 +72,7 @@ func TestSeedContinues(t *testing.T) {
 }
 
 func TestSeedAtOnce(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, store.Config{Patience: patience})
 	a := newTenant("a", "")
 	var seeds atomic.Int32
 	var running sync.WaitGroup
@@ -94,7 +94,7 @@ func TestSeedAtOnce(t *testing.T) {
 }
 
 func TestEnsureIndexes(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, store.Config{Patience: patience})
 	a := newTenant("a", "")
 	indexes := []store.Index{
 		{Fields: []string{"text"}, Unique: true},

@@ -35,6 +35,9 @@ type Config struct {
 	Data string
 	// Idle is how long a client is kept without use; 0 means 5 minutes.
 	Idle time.Duration
+	// Patience is how long a database may be silent before it is taken to be down, an operation may wait for its turn, and one without a
+	// deadline may take. 0 means what suits requests: about 2 s to know, 250 ms to wait, on the embedded database 2 s, and 5 s.
+	Patience time.Duration
 	// Logger may be nil.
 	Logger *zap.Logger
 }
@@ -47,9 +50,12 @@ const (
 // Store gives each tenant its database. Its methods may be called at once from any number of goroutines.
 type Store struct {
 	idle     time.Duration
+	patience time.Duration // 0 for what suits requests
+	timeout  time.Duration // of an operation without a deadline
 	logger   *zap.Logger
 	embedded *embedded // runs from the first use to Close
 
+	life       context.Context // ends with Close
 	stop       context.CancelFunc
 	background sync.WaitGroup
 	seeding    sync.Mutex
@@ -66,7 +72,10 @@ func New(config Config) *Store {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Store{
 		idle:        config.Idle,
+		patience:    config.Patience,
+		timeout:     max(config.Patience, defaultTimeout),
 		logger:      config.Logger,
+		life:        ctx,
 		stop:        stop,
 		deployments: map[deploymentKey]*deployment{},
 		byURI:       map[string]*deployment{},
@@ -82,7 +91,7 @@ func New(config Config) *Store {
 	return s
 }
 
-// Do runs op on t's database. The context that op gets ends with ctx, 5 s from now where ctx has no deadline, and as soon as the
+// Do runs op on t's database. The context that op gets ends with ctx, 5 s from now, or Patience, where ctx has no deadline, and as soon as the
 // deployment is found to be down. Neither it nor db may be kept, and op must not call Do: it holds a slot of the tenant, which may be the
 // only one.
 //
@@ -97,7 +106,7 @@ func (s *Store) Do(ctx context.Context, t *tenant.Tenant, op func(ctx context.Co
 	defer s.release(d)
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, defaultTimeout)
+		ctx, cancel = context.WithTimeout(ctx, s.timeout)
 		defer cancel()
 	}
 	return d.do(ctx, t, op)
@@ -110,14 +119,14 @@ func (s *Store) Status() []DeploymentStatus {
 	all := make([]DeploymentStatus, 0, len(s.deployments))
 	for _, d := range s.deployments {
 		status := d.status()
-		status.InFlight = d.references
+		status.InFlight = d.references - status.Watches
 		all = append(all, status)
 	}
 	slices.SortFunc(all, func(a, b DeploymentStatus) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
-// Close refuses new operations, waits for those that run, or until ctx ends and then cancels them, and closes every client and the
+// Close refuses new operations, ends what watches, waits for those that run, or until ctx ends and then cancels them, and closes every client and the
 // embedded database. The error is ctx's.
 func (s *Store) Close(ctx context.Context) error {
 	s.mu.Lock()
@@ -174,7 +183,7 @@ func (s *Store) deploymentOf(target target) *deployment {
 		return d
 	}
 	target.name = s.uniqueName(target.name)
-	d = newDeployment(target, s.logger)
+	d = newDeployment(target, s.logger, s.patience)
 	if target.embedded {
 		d.server = s.embedded
 	}

@@ -23,7 +23,7 @@ import (
 func TestTenantsAreApart(t *testing.T) {
 	f := func(name, uri string) {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, store.Config{})
+			s := open(t, store.Config{Patience: patience})
 			a, b := newTenant("a", uri), newTenant("b", uri)
 			insert(t, s, a, "only-a")
 			if got := count(t, s, a); got != 1 {
@@ -43,7 +43,7 @@ func TestTenantsAreApart(t *testing.T) {
 
 // The database's name is the tenant's, whatever the URI says.
 func TestDatabaseName(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, store.Config{Patience: patience})
 	tn := newTenant("slug", startServer(t).uri("other"))
 	tn.Database.Name = "chosen"
 	err := s.Do(t.Context(), tn, func(_ context.Context, db *mongo.Database) error {
@@ -59,7 +59,7 @@ func TestDatabaseName(t *testing.T) {
 
 // A reload that changes something else about a tenant keeps its client.
 func TestReloadKeepsClient(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, store.Config{Patience: patience})
 	uri := startServer(t).uri("db")
 	insert(t, s, newTenant("a", uri), "1")
 	since := s.Status()[0].Since
@@ -73,7 +73,7 @@ func TestReloadKeepsClient(t *testing.T) {
 
 func TestFirstUseAtOnce(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
-	s := open(t, store.Config{Logger: zap.New(core)})
+	s := open(t, store.Config{Logger: zap.New(core), Patience: patience})
 	uri := startServer(t).uri("")
 	var running sync.WaitGroup
 	for range 16 {
@@ -90,7 +90,7 @@ func TestFirstUseAtOnce(t *testing.T) {
 
 func TestIdleClientsAreClosed(t *testing.T) {
 	srv := startServer(t)
-	s := open(t, store.Config{Idle: 50 * time.Millisecond})
+	s := open(t, store.Config{Idle: 50 * time.Millisecond, Patience: patience})
 	for _, uri := range []string{srv.uri("db"), ""} {
 		tn := newTenant("a", uri)
 		for range 2 { // and made again
@@ -107,7 +107,7 @@ func TestIdleClientsAreClosed(t *testing.T) {
 // A tenant whose URI changes again and again leaves no client behind, also where nobody answers.
 func TestChangedURIsLeaveNothing(t *testing.T) {
 	srv, dead := startServer(t), refused(t)
-	s := open(t, store.Config{Idle: 50 * time.Millisecond})
+	s := open(t, store.Config{Idle: 50 * time.Millisecond, Patience: patience})
 	insert(t, s, newTenant("a", srv.uri("db")), "x")
 	eventually(t, "no deployment left", func() bool { return len(s.Status()) == 0 })
 	goroutines := runtime.NumGoroutine()
@@ -125,7 +125,7 @@ func TestChangedURIsLeaveNothing(t *testing.T) {
 
 func TestBusyClientsAreKept(t *testing.T) {
 	srv := startServer(t)
-	s := open(t, store.Config{Idle: time.Millisecond})
+	s := open(t, store.Config{Idle: time.Millisecond, Patience: patience})
 	err := s.Do(t.Context(), newTenant("a", srv.uri("")), func(ctx context.Context, db *mongo.Database) error {
 		// Another tenant's deployment comes and goes meanwhile.
 		insert(t, s, newTenant("b", ""), "x")
@@ -139,7 +139,7 @@ func TestBusyClientsAreKept(t *testing.T) {
 }
 
 func TestOwnErrorsPass(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, store.Config{Patience: patience})
 	tn := newTenant("a", "")
 	own := errors.New("own")
 	if err := s.Do(t.Context(), tn, func(context.Context, *mongo.Database) error { return own }); err != own {
@@ -340,6 +340,9 @@ func BenchmarkDo(b *testing.B) {
 		}
 	}
 }
+
+// patience is that of tests that do not ask how soon a database is known to be down: a machine may have much else to do.
+const patience = 30 * time.Second
 
 func open(t testing.TB, config store.Config) *store.Store {
 	t.Helper()

@@ -88,8 +88,8 @@ func canonicalHosts(scheme, hosts string) []string {
 
 // ourOptions are set by the store for every client, so a URI's own values make no difference.
 var ourOptions = []string{
-	"appname", "connecttimeoutms", "heartbeatfrequencyms", "maxconnecting", "maxidletimems", "maxpoolsize", "minpoolsize",
-	"servermonitoringmode", "serverselectiontimeoutms", "sockettimeoutms", "timeoutms", "waitqueuetimeoutms",
+	"appname", "connecttimeoutms", "heartbeatfrequencyms", "maxconnecting", "maxidletimems", "maxpoolsize", "maxstalenessseconds", "minpoolsize",
+	"readpreference", "readpreferencetags", "servermonitoringmode", "serverselectiontimeoutms", "sockettimeoutms", "timeoutms", "waitqueuetimeoutms",
 }
 
 func canonicalOptions(scheme, query string, hasUser bool, database string) []string {
@@ -112,7 +112,7 @@ func canonicalOptions(scheme, query string, hasUser bool, database string) []str
 	if !hasSource && (hasUser || mechanism != "") {
 		options = append(options, implicitAuthSource(scheme, mechanism, database))
 	}
-	// Stable, because the order of repeated readPreferenceTags counts.
+	// Stable, because of an option that is repeated the last one counts.
 	slices.SortStableFunc(options, func(a, b string) int {
 		return strings.Compare(a[:strings.IndexByte(a, '=')], b[:strings.IndexByte(b, '=')])
 	})

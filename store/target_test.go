@@ -51,7 +51,7 @@ func TestTargetKey(t *testing.T) {
 	f("mongodb://h/?tls=true&replicaSet=rs", "mongodb://h/?replicaset=rs&TLS=true", same)
 	f("mongodb://h/?tls=true", "mongodb://h/", different)
 	f("mongodb://h/?w=1", "mongodb://h/?w=majority", different)
-	f("mongodb://h/?readPreferenceTags=a:1&readPreferenceTags=b:2", "mongodb://h/?readPreferenceTags=b:2&readPreferenceTags=a:1", different)
+	f("mongodb://h/?readPreference=secondary&readPreferenceTags=a:1&maxStalenessSeconds=90", "mongodb://h/", same)
 	// those that the store sets itself make no difference
 	f("mongodb://h/?maxPoolSize=5&appName=x&serverSelectionTimeoutMS=99", "mongodb://h/", same)
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology"
 )
 
@@ -45,11 +47,14 @@ func classify(ctx context.Context, err error) failure {
 		return failedQuery
 	}
 	var command mongo.CommandError
+	var cleared driver.RetryablePoolError
 	switch {
 	case errors.As(err, &command) && isFailover(command.Code):
 		return failedFailover
 	case errors.As(err, &topology.ServerSelectionError{}),
 		errors.As(err, &topology.WaitQueueTimeoutError{}), // the gates leave room in the pool, so it is the server that is slow to connect
+		errors.As(err, &cleared),                          // by another operation's failure
+		isMalformed(err),
 		errors.Is(err, mongo.ErrClientDisconnected):
 		return failedLink
 	case mongo.IsTimeout(err):
@@ -58,6 +63,11 @@ func classify(ctx context.Context, err error) failure {
 		return failedLink
 	}
 	return failedQuery
+}
+
+// isMalformed knows the driver's errors about a message that is none. They have no type in common.
+func isMalformed(err error) bool {
+	return strings.HasPrefix(err.Error(), "malformed ")
 }
 
 // isFailover knows the codes of a server that is shutting down or is not primary (Server Discovery and Monitoring specification, "not

@@ -12,7 +12,7 @@ import (
 // Coding is a content coding that answers are compressed with (RFC 9110 §8.4.1). Its zero value is none.
 type Coding uint8
 
-// The codings, in the order in which they are chosen among equals unless a tenant says otherwise.
+// The codings.
 const (
 	Identity Coding = iota
 	Zstd
@@ -29,8 +29,9 @@ func (c Coding) String() string { return codingNames[c] }
 // compresses nothing. Codings can be compared with ==.
 type Codings [3]Coding
 
-// AllCodings is every coding in the usual order.
-func AllCodings() Codings { return Codings{Zstd, Brotli, Gzip} }
+// AllCodings is every coding in the usual order. br made on the fly costs several times the work of gzip for pages that are no shorter, so it
+// is for clients that know nothing else or ask for it.
+func AllCodings() Codings { return Codings{Zstd, Gzip, Brotli} }
 
 // IsZero reports whether nothing is to be compressed.
 func (c Codings) IsZero() bool { return c == Codings{} }

@@ -16,7 +16,8 @@ func TestParseCodings(t *testing.T) {
 	f("true", AllCodings(), "true")
 	f("TRUE", AllCodings(), "true")
 	f("false", Codings{}, "false")
-	f("zstd, br, gzip", AllCodings(), "true")
+	f("zstd, gzip, br", AllCodings(), "true")
+	f("zstd, br, gzip", Codings{Zstd, Brotli, Gzip}, "zstd,br,gzip")
 	f("gzip,zstd", Codings{Gzip, Zstd}, "gzip,zstd")
 	f("br", Codings{Brotli}, "br")
 

@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -32,7 +33,10 @@ const (
 	keyBackend
 	keyMongoURI
 	keyDatabase
+	keyDatabaseRecheck
 	keyJWTSecret
+	keyJWTPrevious
+	keyCookies
 	keyCookieDomain
 	keyEnvFile
 	keyEnabled
@@ -43,30 +47,45 @@ const (
 	keyCompress
 	keyHold
 	keyBalance
-	keyConnections
+	keyUpstreamConnections
+	keyLimits
+	keyWeight
+	keyHealth
+	keyCache
+	keyUploads
+	keyMail
 )
 
 var tenantKeys = []string{
-	keySlug:         "slug",
-	keyBrand:        "brand",
-	keyDomains:      "domains",
-	keyRedirect:     "redirect_to_canonical",
-	keyFrontend:     "frontend",
-	keyBackend:      "backend",
-	keyMongoURI:     "mongo_uri",
-	keyDatabase:     "database",
-	keyJWTSecret:    "jwt_secret",
-	keyCookieDomain: "cookie_domain",
-	keyEnvFile:      "env_file",
-	keyEnabled:      "enabled",
-	keyBodyLimit:    "body_limit",
-	keyTimeout:      "timeout",
-	keyCertificate:  "certificate",
-	keyFiles:        "files",
-	keyCompress:     "compress",
-	keyHold:         "hold",
-	keyBalance:      "balance",
-	keyConnections:  "connections",
+	keySlug:                "slug",
+	keyBrand:               "brand",
+	keyDomains:             "domains",
+	keyRedirect:            "redirect_to_canonical",
+	keyFrontend:            "frontend",
+	keyBackend:             "backend",
+	keyMongoURI:            "mongo_uri",
+	keyDatabase:            "database",
+	keyDatabaseRecheck:     "database_recheck",
+	keyJWTSecret:           "jwt_secret",
+	keyJWTPrevious:         "jwt_previous",
+	keyCookies:             "cookies",
+	keyCookieDomain:        "cookie_domain",
+	keyEnvFile:             "env_file",
+	keyEnabled:             "enabled",
+	keyBodyLimit:           "body_limit",
+	keyTimeout:             "timeout",
+	keyCertificate:         "certificate",
+	keyFiles:               "files",
+	keyCompress:            "compress",
+	keyHold:                "hold",
+	keyBalance:             "balance",
+	keyUpstreamConnections: "upstream_connections",
+	keyLimits:              "limits",
+	keyWeight:              "weight",
+	keyHealth:              "health",
+	keyCache:               "cache",
+	keyUploads:             "uploads",
+	keyMail:                "mail",
 }
 
 // entry reads one declaration: the nodes by key, the tenant's .env file, and the tenant as far as it is known.
@@ -75,6 +94,7 @@ type entry struct {
 	fields []*yaml.Node
 	env    dotenv
 	files  tenantFiles
+	checks Health // of upstreams, where they have a path
 	tenant Tenant
 	decl   *declaration
 }
@@ -106,12 +126,17 @@ func declare(d decoder, n *yaml.Node, base Tenant, files tenantFiles) *declarati
 		e.brand()
 		e.domains()
 		e.certificate()
+		e.health()
 		e.site()
 		e.serving()
 		e.compress()
+		e.cache()
+		e.uploads()
+		e.mail()
+		e.limits()
 		e.mongo()
 		e.secret()
-		e.cookieDomain()
+		e.cookies()
 	}
 	e.decl.domains = e.tenant.Domains
 	if len(*d.faults) == before {
@@ -231,24 +256,8 @@ func (e *entry) domains() {
 }
 
 func (e *entry) site() {
-	if n := e.fields[keyFrontend]; n != nil && n.Kind == yaml.SequenceNode {
-		e.tenant.Frontend = Frontend{}
-		e.tenant.Frontend.URL, e.tenant.Frontend.Upstreams = only(e.upstreams(keyFrontend))
-	} else if v, ok := e.says(keyFrontend, ""); ok {
-		frontend, err := parseFrontend(v.text, e.doc)
-		if !e.check(keyFrontend, v.at, err) && strings.HasPrefix(v.text, "dir:") {
-			e.files.inputs.watch(e.doc.name(v.text[len("dir:"):])) // the fault is gone once the folder is there
-		}
-		e.tenant.Frontend = frontend
-	}
-	e.keepPrivate()
-	if n := e.fields[keyBackend]; n != nil && n.Kind == yaml.SequenceNode {
-		e.tenant.Backend, e.tenant.Backends = only(e.upstreams(keyBackend))
-	} else if v, ok := e.says(keyBackend, ""); ok {
-		backend, err := parseUpstream(v.text)
-		e.check(keyBackend, v.at, err)
-		e.tenant.Backend = backend
-	}
+	e.frontend()
+	e.backend()
 	if truth, ok := e.boolean(e.fields[keyRedirect], tenantKeys[keyRedirect]); ok {
 		e.tenant.RedirectToCanonical = truth
 	}
@@ -263,7 +272,56 @@ func (e *entry) site() {
 	e.sharing()
 }
 
+func (e *entry) frontend() {
+	n := e.fields[keyFrontend]
+	switch {
+	case n != nil && n.Kind == yaml.MappingNode:
+		e.tenant.Frontend = Frontend{Routes: e.frontendRoutes()}
+	case n != nil && n.Kind == yaml.SequenceNode:
+		e.tenant.Frontend = Frontend{}
+		e.tenant.Frontend.URL, e.tenant.Frontend.Upstreams = only(e.upstreams(n, "frontend"))
+	default:
+		at, written := e.decl.at, e.tenant.Frontend.String()
+		if v, ok := e.says(keyFrontend, ""); ok {
+			frontend, err := parseFrontend(v.text, e.doc)
+			if !e.check(keyFrontend, v.at, err) {
+				e.awaitFolder(v.text)
+			}
+			e.tenant.Frontend, at, written = frontend, v.at, v.text
+		}
+		e.keepPrivate(e.tenant.Frontend.Folder, at, fmt.Sprintf("frontend %q", clip(written)))
+	}
+}
+
+// awaitFolder has the file read again once a folder that was not there is.
+func (e *entry) awaitFolder(text string) {
+	if folder, ok := strings.CutPrefix(text, "dir:"); ok {
+		e.files.inputs.watch(e.doc.name(folder))
+	}
+}
+
+func (e *entry) backend() {
+	n := e.fields[keyBackend]
+	switch {
+	case n != nil && n.Kind == yaml.MappingNode:
+		e.tenant.Backend, e.tenant.BackendRoutes = nil, e.backendRoutes()
+	case n != nil && n.Kind == yaml.SequenceNode:
+		e.tenant.Backend, e.tenant.Backends = only(e.upstreams(n, "backend"))
+	default:
+		if v, ok := e.says(keyBackend, ""); ok {
+			backend, err := parseUpstream(v.text)
+			e.check(keyBackend, v.at, err)
+			e.tenant.Backend = backend
+		}
+	}
+}
+
 func (e *entry) mongo() {
+	if v, ok := e.says(keyDatabaseRecheck, ""); ok {
+		recheck, err := parseRecheck(v.text)
+		e.check(keyDatabaseRecheck, v.at, err)
+		e.tenant.Database.Recheck = recheck
+	}
 	e.decl.database = e.decl.at
 	name := e.tenant.Slug
 	if text, at, ok := e.reveal(keyMongoURI, "MONGO_URI"); ok {
@@ -294,10 +352,28 @@ func (e *entry) mongo() {
 	}
 }
 
-// secret reads jwt_secret. A tenant without one gets a made one later.
+// maxPrevious bounds the keys beside the one that signs: each is tried on a token that names none.
+const maxPrevious = 3
+
+// secret reads jwt_secret and jwt_previous. A tenant without the one gets a made one later.
 func (e *entry) secret() {
 	if text, _, ok := e.reveal(keyJWTSecret, "JWT_SECRET"); ok {
 		e.tenant.JWTSecret = NewSecret(text)
+	}
+	n := e.fields[keyJWTPrevious]
+	previous := e.list(n, tenantKeys[keyJWTPrevious], "env:OLD_JWT_SECRET")
+	if len(previous) > maxPrevious {
+		e.fault(e.place(n), "jwt_previous has %d keys: keep the last %d at most", len(previous), maxPrevious)
+		return
+	}
+	for _, v := range previous {
+		text, err := e.secrets().reveal(v.text)
+		if err == nil && text == "" {
+			err = errors.New("has an empty key: write the key, or leave it out")
+		}
+		if e.check(keyJWTPrevious, v.at, err) {
+			e.tenant.JWTPrevious = append(e.tenant.JWTPrevious, NewSecret(text))
+		}
 	}
 }
 
@@ -307,14 +383,26 @@ func (e *entry) reveal(key int, envKey string) (string, place, bool) {
 	if !ok || e.fields[key] == nil {
 		return v.text, v.at, ok
 	}
-	secrets := secretReader{environ: e.files.environ, resolve: e.doc.name, read: e.files.inputs.small}
-	text, err := secrets.reveal(v.text)
+	text, err := e.secrets().reveal(v.text)
 	return text, v.at, e.check(key, v.at, err)
 }
 
-func (e *entry) cookieDomain() {
+func (e *entry) secrets() secretReader {
+	return secretReader{environ: e.files.environ, resolve: e.doc.name, read: e.files.inputs.small}
+}
+
+func (e *entry) cookies() {
+	if v, ok := e.says(keyCookies, ""); ok {
+		cookies, err := parseCookies(v.text)
+		e.check(keyCookies, v.at, err)
+		e.tenant.Cookies = cookies
+	}
 	v, ok := e.says(keyCookieDomain, "COOKIE_DOMAIN")
 	if !ok || len(e.tenant.Domains) == 0 {
+		return
+	}
+	if e.tenant.Cookies != LegacyCookies {
+		e.fault(v.at, "cookie_domain is for the earlier service's cookies alone, as others are for one host: write cookies: legacy beside it, or leave it out")
 		return
 	}
 	e.decl.cookie = v.at

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// dnsKind is what one kind of DNS provider must and may be told.
+// dnsKind is what one kind of DNS provider must and may be told. How one is opened stands in gateway/certificate/issuer.
 type dnsKind struct {
 	required, optional []string
 }
@@ -22,6 +22,15 @@ var dnsKinds = map[string]dnsKind{
 		"access_key_id", "secret_access_key", "session_token", "region", "hosted_zone_id",
 	}},
 	"rfc2136": {required: []string{"server", "key_name", "key"}, optional: []string{"key_alg"}},
+}
+
+// DNSKinds are the kinds of DNS providers that there are, sorted.
+func DNSKinds() []string { return slices.Sorted(maps.Keys(dnsKinds)) }
+
+// DNSSettings are the settings that a kind of DNS provider must and may have; ok is false for a kind that there is not.
+func DNSSettings(kind string) (required, optional []string, ok bool) {
+	known, ok := dnsKinds[kind]
+	return slices.Clone(known.required), slices.Clone(known.optional), ok
 }
 
 // usualKeyAlgorithm signs updates to an rfc2136 provider unless key_alg says otherwise (RFC 8945 §6).
@@ -74,7 +83,7 @@ func (s *settings) dnsProvider(n *yaml.Node) DNSProvider {
 
 // unknownKind notes why it cannot be told which keys an item may have.
 func (s *settings) unknownKind(n *yaml.Node, kind string) {
-	kinds := slices.Sorted(maps.Keys(dnsKinds))
+	kinds := DNSKinds()
 	switch {
 	case n.Kind != yaml.MappingNode:
 		s.fault(s.place(n), "an item of %s is %s: write it like {name: main, provider: cloudflare, api_token: env:CLOUDFLARE_TOKEN}", dnsKey, kindOf(n))

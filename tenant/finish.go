@@ -8,7 +8,7 @@ import (
 )
 
 // finish settles who is served how, and compiles the Directory.
-func (l *loading) finish(secrets func([]string) (map[string]Secret, error)) {
+func (l *loading) finish(secrets func([]string) (map[string]ring, error)) {
 	l.vanished = l.findVanished()
 	for _, doc := range l.documents {
 		l.checkCut(doc)
@@ -71,7 +71,7 @@ func (l *loading) checkCut(doc *document) {
 func unchanged(last, declared *Tenant) bool {
 	now := *declared
 	if now.JWTSecret.IsZero() {
-		now.JWTSecret = last.JWTSecret
+		now.JWTSecret, now.JWTPrevious = last.JWTSecret, last.JWTPrevious
 	}
 	return last.same(&now)
 }
@@ -143,7 +143,7 @@ func (l *loading) lastGood(slug string) *Tenant {
 }
 
 // giveSecrets gives tenants without jwt_secret a made one.
-func giveSecrets(s *settlement, secrets func([]string) (map[string]Secret, error)) {
+func giveSecrets(s *settlement, secrets func([]string) (map[string]ring, error)) {
 	var slugs []string
 	for _, c := range s.claimants {
 		if c.fresh() && c.now.JWTSecret.IsZero() {
@@ -158,13 +158,14 @@ func giveSecrets(s *settlement, secrets func([]string) (map[string]Secret, error
 		if !c.fresh() || !c.now.JWTSecret.IsZero() {
 			continue
 		}
-		secret, ok := made[c.now.Slug]
+		keys, ok := made[c.now.Slug]
 		if !ok {
 			s.fault(c, c.decl.at, fmt.Sprintf("no jwt_secret is set, and none can be made: %v", err))
 			s.demote(c)
 			continue
 		}
-		c.now.JWTSecret = secret
+		c.now.JWTSecret = keys[0]
+		c.now.JWTPrevious = append(c.now.JWTPrevious, keys[1:]...)
 	}
 }
 

@@ -3,6 +3,7 @@ package tenant
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -17,6 +18,8 @@ func (s *settings) compileGateway() Gateway {
 		Data:        s.folder("gateway.data"),
 		Models:      s.existingFolder("gateway.models"),
 		Demo:        s.boolean("gateway.demo"),
+		Concurrency: s.compileConcurrency(),
+		Cache:       s.compileCacheSize(),
 	}
 	if g.HTTPS == "" {
 		s.check("gateway.https", s.at("gateway.https", 0), errors.New("is empty: write a listen address like \":8443\""))
@@ -25,18 +28,54 @@ func (s *settings) compileGateway() Gateway {
 		s.check("gateway.admin", s.at("gateway.admin", 0), errors.New("is empty: write a listen address like \"127.0.0.1:9180\""))
 	}
 	s.checkDistinct("gateway.https", "gateway.http", "gateway.admin")
+	g.HTTP2 = s.compileHTTP2()
+	g.HTTP3 = s.compileHTTP3()
 	g.Certificates = s.compileCertificates(&g)
 	for _, host := range s.list("gateway.api_hosts") {
 		g.APIHosts = s.appendAPIHost(g.APIHosts, host)
 	}
-	for _, proxy := range s.list("gateway.trusted_proxies") {
+	g.TrustedProxies = s.proxies("gateway.trusted_proxies")
+	g.ProxyProtocol = s.proxies("gateway.proxy_protocol")
+	return g
+}
+
+// proxies reads a list of addresses and networks.
+func (s *settings) proxies(key string) []netip.Prefix {
+	var list []netip.Prefix
+	for _, proxy := range s.list(key) {
 		prefix, err := parseProxy(proxy.text)
-		s.check("gateway.trusted_proxies", proxy.at, err)
+		s.check(key, proxy.at, err)
 		if err == nil {
-			g.TrustedProxies = append(g.TrustedProxies, prefix)
+			list = append(list, prefix)
 		}
 	}
-	return g
+	return list
+}
+
+func (s *settings) compileHTTP2() string {
+	v := s.text("gateway.http2")
+	if v.text != StandardHTTP2 && v.text != EngineHTTP2 {
+		s.check("gateway.http2", v.at, fmt.Errorf("%q is no HTTP/2 server: write engine or standard", clip(v.text)))
+	}
+	return v.text
+}
+
+// compileHTTP3 reads gateway.http3, which is on or off, or holds settings of what is on.
+func (s *settings) compileHTTP3() HTTP3 {
+	var h HTTP3
+	switch v := s.text("gateway.http3"); strings.ToLower(v.text) {
+	case "on", "true", "yes":
+		h.Enabled = true
+	case "off", "false", "no":
+	default:
+		s.check("gateway.http3", v.at, fmt.Errorf("%q is neither on nor off: write one of them", clip(v.text)))
+	}
+	if v := s.text("gateway.http3.alt_svc_port"); v.text != "" {
+		port, err := parsePort(v.text)
+		s.check("gateway.http3.alt_svc_port", v.at, err)
+		h.Port = port
+	}
+	return h
 }
 
 // address reads a listen address; empty or "off" means none.
@@ -106,6 +145,7 @@ func (s *settings) compileDefaults(dns []DNSProvider) Tenant {
 		Certificate:         s.compileDefaultCertificate(dns),
 		Files:               s.compileDefaultFiles(),
 		Compress:            s.codings("defaults.compress"),
+		Cache:               s.compileDefaultCache(),
 	}
 	var err error
 	if v := s.text("defaults.frontend"); v.text != "" {
@@ -120,9 +160,16 @@ func (s *settings) compileDefaults(dns []DNSProvider) Tenant {
 		base.Database.URI, err = sharedMongoURI(v.text, s.secrets)
 		s.check("defaults.mongo_uri", v.at, err)
 	}
-	v := s.text("defaults.body_limit")
+	v := s.text("defaults.database_recheck")
+	base.Database.Recheck, err = parseRecheck(v.text)
+	s.check("defaults.database_recheck", v.at, err)
+	v = s.text("defaults.body_limit")
 	base.Limits.Body, err = parseSize(v.text)
 	s.check("defaults.body_limit", v.at, err)
+	v = s.text("defaults.uploads")
+	base.Uploads, err = parseUploads(v.text)
+	s.check("defaults.uploads", v.at, err)
+	base.Mail = s.compileDefaultMail()
 	v = s.text("defaults.timeout")
 	base.Limits.Timeout, err = parseTimeout(v.text)
 	s.check("defaults.timeout", v.at, err)
@@ -132,9 +179,11 @@ func (s *settings) compileDefaults(dns []DNSProvider) Tenant {
 	v = s.text("defaults.balance")
 	base.Balance, err = parseBalance(v.text)
 	s.check("defaults.balance", v.at, err)
-	v = s.text("defaults.connections")
-	base.Limits.Connections, err = parseConnections(v.text)
-	s.check("defaults.connections", v.at, err)
+	v = s.text("defaults.upstream_connections")
+	base.Limits.UpstreamConnections, err = parseUpstreamConnections(v.text)
+	s.check("defaults.upstream_connections", v.at, err)
+	s.compileDefaultLimits(&base.Limits)
+	base.Health, base.BackendHealth = s.compileDefaultHealth()
 	return base
 }
 

@@ -12,7 +12,11 @@ import (
 // ErrBadHost is what CanonicalHost says of anything that is not exactly host[:port].
 var ErrBadHost = errors.New("the Host is not a host name with an optional port")
 
-const maxHostLen = 253 // RFC 1035 §2.3.4, less the root label
+const (
+	maxHostLen = 253 // RFC 1035 §2.3.4, less the root label
+	// maxDomainLen is that of a domain: its certificate is in a file of this name, with ".pem" behind it, and file systems take 255 bytes.
+	maxDomainLen = 251
+)
 
 // CanonicalHost turns a Host, :authority or SNI value as it came over the wire into the one form that is looked up, logged and
 // forwarded: lower case, no port, no final dot (RFC 9110 §7.2, RFC 3986 §3.2.2). A value that is canonical already is returned as it
@@ -122,6 +126,9 @@ func CanonicalName(domain string) (string, error) {
 		return "", fmt.Errorf("domain %q: write the bare host name, without scheme, port or path", clip(domain))
 	}
 	ascii, err := toASCII(strings.TrimSuffix(name, "."))
+	if longest := maxDomainLen - (len(domain) - len(name)); err == nil && len(ascii) > longest {
+		return "", fmt.Errorf("domain %q has %d characters, and %d is the most for which a certificate can be kept: use a shorter name", clip(domain), len(ascii), longest)
+	}
 	if err != nil || !isHostName(ascii) {
 		return "", fmt.Errorf("domain %q is not a host name: write letters, digits, \"-\" and \".\", like \"example.com\"", clip(domain))
 	}

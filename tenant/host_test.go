@@ -137,6 +137,22 @@ func TestCanonicalName(t *testing.T) {
 	f("4u.example", "4u.example")
 }
 
+// A domain is not longer than what a certificate's file can be called.
+func TestLongDomains(t *testing.T) {
+	f := func(domain, want string) {
+		t.Helper()
+		_, err := CanonicalName(domain)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasSuffix(err.Error(), want)) {
+			t.Errorf("%d characters: %v, want %q", len(domain), err, want)
+		}
+	}
+	f(longHost(251), "")
+	f(longHost(251)+".", "")
+	f("*."+longHost(249), "")
+	f(longHost(252), "has 252 characters, and 251 is the most for which a certificate can be kept: use a shorter name")
+	f("*."+longHost(250), "has 250 characters, and 249 is the most for which a certificate can be kept: use a shorter name")
+}
+
 func FuzzCanonicalHost(f *testing.F) {
 	for _, seed := range []string{"ensotek.de", "ENSOTEK.de.:443", "[::1]:80", "a..", "a:", "a.test@evil.test", "k\xf6ln", ""} {
 		f.Add([]byte(seed))

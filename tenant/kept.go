@@ -30,13 +30,16 @@ type keptTenant struct {
 	Backend             string         `json:"backend,omitempty"`
 	MongoURI            string         `json:"mongo_uri,omitempty"`
 	Database            string         `json:"database"`
+	Recheck             time.Duration  `json:"database_recheck,omitempty"`
 	JWTSecret           string         `json:"jwt_secret"`
+	JWTPrevious         []string       `json:"jwt_previous,omitempty"`
+	Cookies             Cookies        `json:"cookies,omitempty"` // absent in files of versions that did not know it
 	CookieDomain        string         `json:"cookie_domain,omitempty"`
 	Enabled             bool           `json:"enabled"`
 	BodyLimit           int64          `json:"body_limit"`
 	Timeout             time.Duration  `json:"timeout"`
 	Hold                time.Duration  `json:"hold,omitempty"`
-	Connections         int            `json:"connections,omitempty"`
+	UpstreamConnections int            `json:"upstream_connections,omitempty"`
 	Frontends           []keptUpstream `json:"frontends,omitempty"`
 	Backends            []keptUpstream `json:"backends,omitempty"`
 	Balance             Balance        `json:"balance,omitempty"`
@@ -45,6 +48,21 @@ type keptTenant struct {
 	Files               string         `json:"certificate_files,omitempty"`
 	Serving             *Files         `json:"files,omitempty"`
 	Compress            string         `json:"compress,omitempty"` // absent in files of versions that did not know it
+	Rate                int            `json:"rate,omitempty"`
+	Burst               int            `json:"burst,omitempty"`
+	ClientRate          int            `json:"client_rate,omitempty"`
+	ClientBurst         int            `json:"client_burst,omitempty"`
+	Concurrency         int            `json:"concurrency,omitempty"`
+	Connections         int            `json:"connections,omitempty"`
+	Weight              int            `json:"weight,omitempty"`
+	FrontendRoutes      []keptRoute    `json:"frontend_routes,omitempty"`
+	BackendRoutes       []keptRoute    `json:"backend_routes,omitempty"`
+	Health              Health         `json:"health,omitzero"`
+	BackendHealth       Health         `json:"backend_health,omitzero"`
+	Cache               *Cache         `json:"cache,omitempty"`   // absent in files of versions that did not know it
+	Uploads             *int64         `json:"uploads,omitempty"` // absent in files of versions that did not know it
+	MailServer          string         `json:"mail_server,omitempty"`
+	MailFrom            string         `json:"mail_from,omitempty"`
 	Origin              string         `json:"origin"`
 }
 
@@ -77,21 +95,39 @@ func keep(t *Tenant) keptTenant {
 		Backend:             urlText(t.Backend),
 		MongoURI:            t.Database.URI.Reveal(),
 		Database:            t.Database.Name,
+		Recheck:             t.Database.Recheck,
 		JWTSecret:           t.JWTSecret.Reveal(),
+		JWTPrevious:         revealAll(t.JWTPrevious),
+		Cookies:             t.Cookies,
 		CookieDomain:        t.CookieDomain,
 		Enabled:             t.Enabled,
 		BodyLimit:           t.Limits.Body,
 		Timeout:             t.Limits.Timeout,
 		Hold:                t.Limits.Hold,
-		Connections:         t.Limits.Connections,
+		UpstreamConnections: t.Limits.UpstreamConnections,
 		Frontends:           keepUpstreams(t.Frontend.Upstreams),
 		Backends:            keepUpstreams(t.Backends),
 		Balance:             t.Balance,
+		Rate:                t.Limits.Rate,
+		Burst:               t.Limits.Burst,
+		ClientRate:          t.Limits.ClientRate,
+		ClientBurst:         t.Limits.ClientBurst,
+		Concurrency:         t.Limits.Concurrency,
+		Connections:         t.Limits.Connections,
+		Weight:              t.Limits.Weight,
 		Issuer:              t.Certificate.Issuer,
 		DNS:                 t.Certificate.DNS,
 		Files:               t.Certificate.Files,
 		Serving:             &t.Files,
 		Compress:            t.Compress.String(),
+		FrontendRoutes:      keepRoutes(t.Frontend.Routes),
+		BackendRoutes:       keepRoutes(t.BackendRoutes),
+		Health:              t.Health,
+		BackendHealth:       t.BackendHealth,
+		Cache:               &t.Cache,
+		Uploads:             &t.Uploads,
+		MailServer:          t.Mail.Server.Reveal(),
+		MailFrom:            t.Mail.From,
 		Origin:              t.Origin,
 	}
 }
@@ -134,21 +170,34 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		Domains:             k.Domains,
 		RedirectToCanonical: k.RedirectToCanonical,
 		Frontend:            Frontend{Folder: k.Folder},
-		Database:            Database{URI: NewSecret(k.MongoURI), Name: k.Database},
+		Database:            Database{URI: NewSecret(k.MongoURI), Name: k.Database, Recheck: min(max(0, k.Recheck), maxRecheck)},
 		JWTSecret:           NewSecret(k.JWTSecret),
+		JWTPrevious:         newSecrets(k.JWTPrevious),
+		Cookies:             k.cookies(),
 		CookieDomain:        k.CookieDomain,
 		Enabled:             k.Enabled,
-		Limits:              Limits{Body: k.BodyLimit, Timeout: k.Timeout, Hold: k.Hold, Connections: max(0, k.Connections)},
+		Limits:              k.limits(),
 		Certificate:         Certificate{Issuer: k.Issuer, DNS: k.DNS, Files: k.Files},
 		Files:               defaultFiles(),
 		Compress:            AllCodings(),
+		Cache:               defaultCache(),
+		Uploads:             defaultUploads,
+		Mail:                Mail{NewSecret(k.MailServer), k.MailFrom},
 		Origin:              k.Origin,
 		Balance:             k.Balance,
+		Health:              k.Health,
+		BackendHealth:       k.BackendHealth,
 	}
 	if k.Serving != nil {
 		t.Files = *k.Serving
 	}
-	err := errors.Join(t.Files.check(), parseSlug(k.Slug), checkDatabaseName(k.Database, t.Database.Embedded()))
+	if k.Cache != nil {
+		t.Cache = *k.Cache
+	}
+	if k.Uploads != nil {
+		t.Uploads = max(0, *k.Uploads)
+	}
+	err := errors.Join(t.Files.check(), t.Cache.check(), parseSlug(k.Slug), checkDatabaseName(k.Database, t.Database.Embedded()))
 	if k.Frontend != "" {
 		var bad error
 		t.Frontend.URL, bad = parseUpstream(k.Frontend)
@@ -159,6 +208,17 @@ func (k keptTenant) tenant() (*Tenant, error) {
 		t.Backend, bad = parseUpstream(k.Backend)
 		err = errors.Join(err, bad)
 	}
+	if k.MailServer != "" {
+		err = errors.Join(err, checkMailServer(k.MailServer))
+	}
+	if k.MailFrom != "" {
+		_, bad := readSender(k.MailFrom)
+		err = errors.Join(err, bad)
+	}
+	if k.Cookies != "" {
+		_, bad := parseCookies(string(k.Cookies))
+		err = errors.Join(err, bad)
+	}
 	if k.Compress != "" {
 		var bad error
 		t.Compress, bad = parseCodings(k.Compress)
@@ -167,7 +227,13 @@ func (k keptTenant) tenant() (*Tenant, error) {
 	frontends, bad := readUpstreams(k.Frontends)
 	backends, bad2 := readUpstreams(k.Backends)
 	t.Frontend.Upstreams, t.Backends = frontends, backends
+	err = errors.Join(err, bad, bad2, k.Health.check(), k.BackendHealth.check())
+	t.Frontend.Routes, bad = readRoutes(k.FrontendRoutes)
+	t.BackendRoutes, bad2 = readRoutes(k.BackendRoutes)
 	err = errors.Join(err, bad, bad2)
+	if t.Frontend.Routes != nil && t.Frontend.Routes.root.route == nil {
+		err = errors.Join(err, errors.New("some paths lead nowhere"))
+	}
 	if k.Issuer != "" {
 		_, bad := parseIssuer(k.Issuer)
 		err = errors.Join(err, bad)
@@ -178,8 +244,33 @@ func (k keptTenant) tenant() (*Tenant, error) {
 			err = errors.Join(err, fmt.Errorf("domain %q is not canonical", domain))
 		}
 	}
+	err = errors.Join(err, t.Limits.check())
 	if len(k.Domains) == 0 || k.JWTSecret == "" || k.BodyLimit <= 0 || k.Timeout <= 0 || strings.ContainsAny(k.Brand, "\r\n") {
 		err = errors.Join(err, errors.New("a value is missing"))
 	}
 	return t, err
+}
+
+// cookies are those of the earlier service wherever they have a Domain.
+func (k keptTenant) cookies() Cookies {
+	if k.Cookies == "" && k.CookieDomain != "" {
+		return LegacyCookies
+	}
+	return k.Cookies
+}
+
+func (k keptTenant) limits() Limits {
+	return Limits{
+		Body:                k.BodyLimit,
+		Timeout:             k.Timeout,
+		Hold:                k.Hold,
+		UpstreamConnections: max(0, k.UpstreamConnections),
+		Rate:                k.Rate,
+		Burst:               k.Burst,
+		ClientRate:          k.ClientRate,
+		ClientBurst:         k.ClientBurst,
+		Concurrency:         k.Concurrency,
+		Connections:         k.Connections,
+		Weight:              k.Weight,
+	}
 }

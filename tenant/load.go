@@ -73,7 +73,7 @@ func begin(source Source) *loading {
 
 // complete reads the tenants, and settles them with what is served now. secrets gives the made secrets of tenants that declare none;
 // it is not called when there is a fault outside the tenants.
-func (l *loading) complete(last *Directory, secrets func(slugs []string) (map[string]Secret, error)) {
+func (l *loading) complete(last *Directory, secrets func(slugs []string) (map[string]ring, error)) {
 	if l.main == nil {
 		return
 	}

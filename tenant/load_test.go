@@ -28,7 +28,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		t.Fatal(faults)
 	}
 	wantGateway := Gateway{
-		HTTPS: ":443", HTTP: "", Admin: "127.0.0.1:9180",
+		HTTPS: ":443", HTTP: "", Admin: "127.0.0.1:9180", HTTP2: StandardHTTP2, HTTP3: HTTP3{Enabled: true, Port: 8443},
 		APIHosts: []string{"api.example.com"}, UnknownHost: "ensotek",
 		Certificates: Certificates{
 			Issuer: "https://ca.example.com:14000/dir", Fallback: IssuerZeroSSL, Folder: filepath.Join(folder, "certs"),
@@ -52,7 +52,8 @@ func TestLoadReadsEveryKey(t *testing.T) {
 			ValidationPort: 5002, Limits: LimitsLetsEncrypt,
 		},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
-		Data:           filepath.Join(folder, "data"), Models: filepath.Join(folder, "models"),
+		ProxyProtocol:  []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16"), netip.MustParsePrefix("2001:db8::7/128")},
+		Data:           filepath.Join(folder, "data"), Models: filepath.Join(folder, "models"), Cache: 1 << 30,
 	}
 	if got := *d.Gateway(); !reflect.DeepEqual(got, wantGateway) {
 		t.Errorf("the gateway is\n%+v, want\n%+v", got, wantGateway)
@@ -85,32 +86,43 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	if back, err := before.tenant(); err != nil || !back.Files.same(&Files{CleanURLs: true}) {
 		t.Errorf("a version kept before there was files: comes back with %+v, %v", back.Files, err)
 	}
+	before.Cookies = ""
+	if back, err := before.tenant(); err != nil || back.Cookies != LegacyCookies {
+		t.Errorf("a version kept before there was cookies: comes back with %q, %v", back.Cookies, err)
+	}
 	before.Serving = &Files{SPA: "../secret"}
 	if _, err := before.tenant(); err == nil {
 		t.Error("a kept page outside the folder is believed")
 	}
+	uploads := int64(defaultUploads)
 	f("ensotek", keptTenant{
 		Slug: "ensotek", Brand: "Ensotek GmbH", Domains: []string{"ensotek.de", "*.ensotek.de", "ensotek.com.tr"},
 		RedirectToCanonical: true, Folder: filepath.Join(folder, "site"), Backend: "http://127.0.0.1:5000",
-		MongoURI: "mongodb://gateway:hunter2@db.example.com/?authSource=admin", Database: "ensotek", JWTSecret: "also-a-secret",
-		CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin, Connections: 100,
-		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Compress: "true", Origin: path + ":57", Serving: &shared,
+		MongoURI: "mongodb://gateway:hunter2@db.example.com/?authSource=admin", Database: "ensotek", Recheck: 10 * time.Second, JWTSecret: "also-a-secret",
+		JWTPrevious: []string{"former-secret", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"},
+		Cookies:     LegacyCookies, CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin, UpstreamConnections: 100,
+		Rate: 50, ClientRate: 10, ClientBurst: 20, Concurrency: 40, Connections: 900, Weight: 2,
+		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Compress: "true", Origin: path + ":64", Serving: &shared,
+		Cache: &Cache{Enabled: true, Size: 8 << 20, Entry: 2 << 20}, Uploads: &uploads,
 	})
 	f("anastasia", keptTenant{
 		Slug: "anastasia", Brand: "KoenigsMassage", Domains: []string{"xn--knigsmassage-4ib.de"},
 		Frontend: "http://127.0.0.1:3000", Backends: []keptUpstream{{"http://127.0.0.1:5000", 1}, {"https://b.internal", 3}}, Balance: LeastConnections,
 		MongoURI: "mongodb+srv://cluster.example.com/anastasia", Database: "anastasia_live", JWTSecret: "correct horse battery staple",
-		BodyLimit: 1 << 20, Timeout: 5 * time.Second, Connections: 7,
-		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Compress: "false", Origin: path + ":64",
+		BodyLimit: 1 << 20, Timeout: 5 * time.Second, UpstreamConnections: 7,
+		Rate: 50, ClientRate: 10, ClientBurst: 20, Concurrency: 40, Connections: 900, Weight: 2,
+		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Compress: "false", Origin: path + ":73",
+		Cache: &Cache{Size: 8 << 20, Entry: 2 << 20}, Uploads: &uploads,
 		Serving: &Files{Cache: []CacheRule{{"/assets/**", "public, max-age=31536000, immutable"}, {"*.pdf", "no-store"}}},
 	})
 	f("radanor", keptTenant{
 		Slug: "radanor", Brand: "Radanor", Domains: []string{"radanor.com"}, RedirectToCanonical: true,
 		Frontend: "http://127.0.0.1:3000", Backend: "http://127.0.0.1:5000",
-		MongoURI: "mongodb://db2.example.com/radanor", Database: "radanor", JWTSecret: "a $ecret # with all",
-		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin, Connections: 100,
+		MongoURI: "mongodb://db2.example.com/radanor", Database: "radanor", Recheck: 10 * time.Second, JWTSecret: "a $ecret # with all",
+		Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin, UpstreamConnections: 100,
+		Rate: 50, ClientRate: 10, ClientBurst: 20, Concurrency: 40, Connections: 900, Weight: 2,
 		Issuer: IssuerLetsEncrypt, DNS: "other", Compress: "gzip,br", Origin: filepath.Join(folder, "tenants.d", "radanor.yaml") + ":2",
-		Serving: &shared,
+		Serving: &shared, Uploads: &uploads, Cache: &Cache{Enabled: true, Size: 100 << 10, Entry: 25 << 10, Shield: true},
 	})
 }
 
@@ -121,7 +133,7 @@ func TestLoadDefaults(t *testing.T) {
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	if g := d.Gateway(); g.HTTPS != ":8443" || g.HTTP != ":8080" || g.Admin != "127.0.0.1:9180" || g.Models != "" || g.Demo {
+	if g := d.Gateway(); g.HTTPS != ":8443" || g.HTTP != ":8080" || g.Admin != "127.0.0.1:9180" || g.Models != "" || g.Demo || g.Cache != 256<<20 {
 		t.Errorf("the gateway is %+v", g)
 	}
 	a := d.Tenants()[0]
@@ -129,7 +141,7 @@ func TestLoadDefaults(t *testing.T) {
 		t.Errorf("the files are served as %+v", a.Files)
 	}
 	if a.Brand != "a" || !a.Enabled || a.RedirectToCanonical || !a.Frontend.IsZero() || a.Backend != nil ||
-		!a.Database.Embedded() || a.Database.Name != "a" || a.Limits != (Limits{Body: 10 << 20, Timeout: 60 * time.Second, Hold: 10 * time.Second, Connections: 256}) {
+		!a.Database.Embedded() || a.Database.Name != "a" || a.Limits != (Limits{Body: 10 << 20, Timeout: 60 * time.Second, Hold: 10 * time.Second, UpstreamConnections: 256}) {
 		t.Errorf("the tenant is %+v", a)
 	}
 }

@@ -26,23 +26,19 @@ func (p privatePath) isAround(folder string) bool {
 	return p.whole && privatePath{path: folder}.isBelow(p.path)
 }
 
-// keepPrivate refuses a folder that would hand out secrets, whether the entry names it or defaults: does.
-func (e *entry) keepPrivate() {
-	if e.tenant.Frontend.Folder == "" {
+// keepPrivate refuses a folder that would hand out secrets, whether the entry names it or defaults: does. name is of the key, with its value.
+func (e *entry) keepPrivate(folder string, at place, name string) {
+	if folder == "" {
 		return
-	}
-	at, written := e.decl.at, e.tenant.Frontend.String()
-	if n := e.fields[keyFrontend]; n != nil {
-		at, written = e.place(n), n.Value
 	}
 	own := privatePath{path: e.tenant.Certificate.Files, what: "the private keys of certificate.files"}
 	for _, secret := range append(slices.Clip(e.files.private), own) {
-		if secret.isBelow(e.tenant.Frontend.Folder) {
-			e.fault(at, "frontend %q holds %s, and everyone could read all of it: give the site a folder of its own", clip(written), secret.what)
+		if secret.isBelow(folder) {
+			e.fault(at, "%s holds %s, and everyone could read all of it: give the site a folder of its own", name, secret.what)
 			return
 		}
-		if secret.isAround(e.tenant.Frontend.Folder) {
-			e.fault(at, "frontend %q lies among %s, which everyone could then read: give the site a folder elsewhere", clip(written), secret.what)
+		if secret.isAround(folder) {
+			e.fault(at, "%s lies among %s, which everyone could then read: give the site a folder elsewhere", name, secret.what)
 			return
 		}
 	}

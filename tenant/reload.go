@@ -45,6 +45,7 @@ func Open(source Source, logger *zap.Logger) (*Reloader, error) {
 	if l.directory == nil {
 		return nil, l.faults()
 	}
+	l.inputs.watch(made.path)
 	r := &Reloader{
 		source:   source,
 		logger:   logger,
@@ -82,6 +83,7 @@ func (r *Reloader) load() Verdict {
 	before := r.registry.Current()
 	l := begin(r.source)
 	l.complete(before, r.made.of)
+	l.inputs.watch(r.made.path)
 	r.inputs.Store(l.inputs)
 	verdict := l.verdict(began)
 	if l.directory != nil {

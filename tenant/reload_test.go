@@ -259,15 +259,15 @@ func TestDatabaseOfAnotherTenant(t *testing.T) {
 }
 
 func TestCookieDomainOverAnotherTenant(t *testing.T) {
-	s := open(t, "tenants:\n  - {slug: a, domains: [a.example.com], cookie_domain: example.com}\n")
+	s := open(t, "tenants:\n  - {slug: a, domains: [a.example.com], cookies: legacy, cookie_domain: example.com}\n")
 	// b is new below a's cookie domain
-	v := s.reload("tenants:\n  - {slug: b, domains: [b.example.com]}\n  - {slug: a, domains: [a.example.com], cookie_domain: example.com}\n")
+	v := s.reload("tenants:\n  - {slug: b, domains: [b.example.com]}\n  - {slug: a, domains: [a.example.com], cookies: legacy, cookie_domain: example.com}\n")
 	s.judge(v, false, "", "", "", "b")
 	s.serves("a=a.example.com")
 	// without the cookie domain both are well; then it is a that may not have it again
 	v = s.reload("tenants:\n  - {slug: b, domains: [b.example.com]}\n  - {slug: a, domains: [a.example.com]}\n")
 	s.judge(v, true, "b", "a", "", "")
-	v = s.reload("tenants:\n  - {slug: b, domains: [b.example.com]}\n  - {slug: a, domains: [a.example.com], cookie_domain: example.com}\n")
+	v = s.reload("tenants:\n  - {slug: b, domains: [b.example.com]}\n  - {slug: a, domains: [a.example.com], cookies: legacy, cookie_domain: example.com}\n")
 	s.judge(v, false, "", "", "", "a")
 	if s.tenant("a").CookieDomain != "" {
 		t.Error("a's cookies would be sent to b")
@@ -381,6 +381,54 @@ func TestMadeSecretsStay(t *testing.T) {
 	s.restart()
 	if s.tenant("a").JWTSecret != a || s.tenant("b").JWTSecret != b {
 		t.Error("the made secrets are others after a restart")
+	}
+}
+
+// A rotated key signs, and those before it verify on, up to a bound; a tenant that is not meant keeps its own.
+func TestMadeSecretsRotate(t *testing.T) {
+	s := open(t, threeTenants)
+	data := filepath.Join(filepath.Dir(s.path), "data")
+	first, b := s.tenant("a").JWTSecret, s.tenant("b").JWTSecret
+	rotate := func(forget bool) {
+		t.Helper()
+		if err := RotateSecret(data, s.tenant("a"), forget); err != nil {
+			t.Fatal(err)
+		}
+		if !s.inputs.Load().changed() {
+			t.Error("a running server does not see that the file has changed")
+		}
+		s.judge(s.Reload(), true, "", "a", "", "")
+	}
+	rotate(false)
+	second := s.tenant("a").JWTSecret
+	if second == first || !slices.Equal(s.tenant("a").JWTPrevious, []Secret{first}) || s.tenant("b").JWTSecret != b {
+		t.Errorf("after a rotation a has %d former keys", len(s.tenant("a").JWTPrevious))
+	}
+	s.restart()
+	if s.tenant("a").JWTSecret != second || !slices.Equal(s.tenant("a").JWTPrevious, []Secret{first}) {
+		t.Error("the keys are others after a restart")
+	}
+	for range maxPrevious {
+		rotate(false)
+	}
+	if former := s.tenant("a").JWTPrevious; len(former) != maxPrevious || former[maxPrevious-1] != second {
+		t.Errorf("there are %d former keys, or not the last ones", len(former))
+	}
+	rotate(true)
+	if former := s.tenant("a").JWTPrevious; len(former) != 0 {
+		t.Errorf("%d keys that were to be forgotten are still there", len(former))
+	}
+	if err := os.Remove(filepath.Join(data, "jwt-secrets")); err != nil {
+		t.Fatal(err)
+	}
+	last := s.tenant("a").JWTSecret
+	s.reload(strings.Replace(threeTenants, "slug: c", "slug: d", 1))
+	if s.tenant("a").JWTSecret != last {
+		t.Error("a removed file ends sessions while the server knows the keys")
+	}
+	s.reload(strings.Replace(threeTenants, "slug: a", "slug: a\n    jwt_secret: own", 1))
+	if err := RotateSecret(data, s.tenant("a"), false); !errors.Is(err, ErrDeclaredSecret) {
+		t.Errorf("rotating a declared key: %v", err)
 	}
 }
 

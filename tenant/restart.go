@@ -13,7 +13,7 @@ func (v *Verdict) keepRunning(running, next Gateway) Gateway {
 		}
 	}
 	next.HTTPS, next.HTTP, next.Admin = running.HTTPS, running.HTTP, running.Admin
-	next.Certificates = running.Certificates
+	next.HTTP2, next.HTTP3, next.Certificates = running.HTTP2, running.HTTP3, running.Certificates
 	next.Data, next.Models, next.Demo = running.Data, running.Models, running.Demo
 	return next
 }
@@ -35,6 +35,9 @@ func fixedSettings(running, next *Gateway) []fixed {
 		{"gateway.https", running.HTTPS, next.HTTPS},
 		{"gateway.http", running.HTTP, next.HTTP},
 		{"gateway.admin", running.Admin, next.Admin},
+		{"gateway.http2", running.HTTP2, next.HTTP2},
+		{"gateway.http3", onOff(running.HTTP3.Enabled), onOff(next.HTTP3.Enabled)},
+		{"gateway.http3.alt_svc_port", running.HTTP3.Port, next.HTTP3.Port},
 		{certificatesKey + "issuer", r.Issuer, n.Issuer},
 		{certificatesKey + "fallback", r.Fallback, n.Fallback},
 		{certificatesKey + "folder", r.Folder, n.Folder},
@@ -58,6 +61,13 @@ func fixedSettings(running, next *Gateway) []fixed {
 		{"gateway.models", running.Models, next.Models},
 		{"gateway.demo", running.Demo, next.Demo},
 	}
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }
 
 // storage is where the storage is, or zero where it follows the folder, whose change is told as that.

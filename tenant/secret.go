@@ -12,6 +12,20 @@ func (s Secret) Reveal() string { return s.value }
 // IsZero reports whether there is no secret.
 func (s Secret) IsZero() bool { return s.value == "" }
 
+func newSecrets(values []string) (secrets []Secret) {
+	for _, value := range values {
+		secrets = append(secrets, NewSecret(value))
+	}
+	return secrets
+}
+
+func revealAll(secrets []Secret) (values []string) {
+	for _, secret := range secrets {
+		values = append(values, secret.Reveal())
+	}
+	return values
+}
+
 const redacted = "[redacted]"
 
 // String implements fmt.Stringer.

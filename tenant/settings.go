@@ -22,6 +22,9 @@ var allSettings = []setting{
 	{"gateway.https", ":8443"},
 	{"gateway.http", ":8080"},
 	{"gateway.admin", "127.0.0.1:9180"},
+	{"gateway.http2", EngineHTTP2},
+	{"gateway.http3", "on"}, // or a mapping of what is below it
+	{"gateway.http3.alt_svc_port", ""},
 	{"gateway.api_hosts", []string(nil)},
 	{"gateway.unknown_host", ""},
 	{"gateway.certificates.issuer", ""}, // depends on gateway.demo
@@ -46,20 +49,31 @@ var allSettings = []setting{
 	{"gateway.certificates.validation_port", "80"},
 	{"gateway.certificates.limits", ""},
 	{"gateway.trusted_proxies", []string(nil)},
+	{"gateway.proxy_protocol", []string(nil)},
 	{"gateway.data", "data"},
 	{"gateway.models", ""},
 	{"gateway.env_dir", ""},
 	{"gateway.demo", false},
+	{"gateway.concurrency", ""}, // depends on the processors
+	{"gateway.cache", "256MiB"},
 	{"defaults.frontend", ""},
 	{"defaults.backend", ""},
 	{"defaults.mongo_uri", ""},
+	{"defaults.database_recheck", "0s"},
 	{"defaults.redirect_to_canonical", false},
 	{"defaults.enabled", true},
 	{"defaults.body_limit", "10MiB"},
 	{"defaults.timeout", "60s"},
 	{"defaults.hold", "10s"},
 	{"defaults.balance", "round_robin"},
-	{"defaults.connections", "256"},
+	{"defaults.upstream_connections", "256"},
+	{"defaults.limits.rate", ""},
+	{"defaults.limits.burst", ""},
+	{"defaults.limits.client_rate", ""},
+	{"defaults.limits.client_burst", ""},
+	{"defaults.limits.concurrency", ""},
+	{"defaults.limits.connections", ""},
+	{"defaults.weight", ""},
 	{"defaults.certificate.issuer", ""},
 	{"defaults.certificate.dns", ""},
 	{"defaults.files.clean_urls", true},
@@ -67,6 +81,20 @@ var allSettings = []setting{
 	{"defaults.files.listing", false},
 	{"defaults.files.cache", []*yaml.Node(nil)},
 	{"defaults.compress", AllCodings()},
+	{"defaults.health.path", ""},
+	{"defaults.health.backend_path", ""},
+	{"defaults.health.interval", "10s"},
+	{"defaults.health.timeout", "2s"},
+	{"defaults.health.status", "200-399"},
+	{"defaults.health.host", ""},
+	{"defaults.uploads", "1GiB"},
+	{"defaults.mail", ""}, // or a mapping of what is below it
+	{"defaults.mail.server", ""},
+	{"defaults.mail.from", ""},
+	{"defaults.cache", "on"}, // or a mapping of what is below it
+	{"defaults.cache.size", "32MiB"},
+	{"defaults.cache.entry", ""}, // depends on the size
+	{"defaults.cache.stale_shield", true},
 }
 
 // settings are the values outside the tenants in viper's order: flags, environment, file, defaults. A viper lives for one load, and
@@ -123,7 +151,7 @@ func (s *settings) readFile(n *yaml.Node, prefix string) {
 
 func (s *settings) readField(n *yaml.Node, key string) {
 	at := slices.IndexFunc(allSettings, func(known setting) bool { return known.key == key })
-	if at < 0 {
+	if at < 0 || n.Kind == yaml.MappingNode && len(keysBelow(key)) > 0 {
 		s.readFile(n, key)
 		return
 	}

@@ -12,7 +12,7 @@ import (
 
 // Upstream is one of several servers that answer for a site alike.
 type Upstream struct {
-	// URL is an http or https upstream, without path.
+	// URL is what Frontend.URL is.
 	URL *url.URL
 	// Weight is the server's share of the requests next to the others' weights, from 1 to 1000.
 	Weight int
@@ -36,16 +36,12 @@ func UpstreamsText(list []Upstream) string {
 	return strings.Join(texts, ", ")
 }
 
-const (
-	maxUpstreams = 32
-	maxWeight    = 1000
-)
+const maxUpstreams = 32
 
 var upstreamKeys = []string{"url", "weight"}
 
 // upstreams reads a list of upstreams, each a URL or {url, weight}.
-func (e *entry) upstreams(key int) []Upstream {
-	n, name := e.fields[key], tenantKeys[key]
+func (e *entry) upstreams(n *yaml.Node, name string) []Upstream {
 	if len(n.Content) == 0 || len(n.Content) > maxUpstreams {
 		e.fault(e.place(n), "%s lists %d upstreams: write 1 to %d, like [http://127.0.0.1:3000, http://127.0.0.1:3001]", name, len(n.Content), maxUpstreams)
 		return nil
@@ -72,10 +68,10 @@ func (e *entry) sharing() {
 		e.check(keyBalance, v.at, err)
 		e.tenant.Balance = balance
 	}
-	if v, ok := e.says(keyConnections, ""); ok {
-		connections, err := parseConnections(v.text)
-		e.check(keyConnections, v.at, err)
-		e.tenant.Limits.Connections = connections
+	if v, ok := e.says(keyUpstreamConnections, ""); ok {
+		connections, err := parseUpstreamConnections(v.text)
+		e.check(keyUpstreamConnections, v.at, err)
+		e.tenant.Limits.UpstreamConnections = connections
 	}
 	if v, ok := e.says(keyHold, ""); ok {
 		hold, err := parseHold(v.text)
@@ -133,8 +129,8 @@ func parseBalance(text string) (Balance, error) {
 	return "", fmt.Errorf("%q is not known: write round_robin or least_connections", clip(text))
 }
 
-// parseConnections reads how many connections to one upstream may be in use.
-func parseConnections(text string) (int, error) {
+// parseUpstreamConnections reads how many connections to one upstream may be in use.
+func parseUpstreamConnections(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 65535 {
 		return 0, fmt.Errorf("%q is not a whole number from 1 to 65535: write it like 256", clip(text))

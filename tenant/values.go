@@ -8,9 +8,11 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -60,8 +62,11 @@ func isDir(folder string) error {
 	return nil
 }
 
-// parseUpstream reads "http://host:port". Nothing of a URL with userinfo is quoted.
+// parseUpstream reads "http://host:port" or "unix:/run/site.sock". Nothing of a URL with userinfo is quoted.
 func parseUpstream(text string) (*url.URL, error) {
+	if socket, ok := strings.CutPrefix(text, "unix:"); ok {
+		return parseSocket(socket)
+	}
 	const form = "write it like \"http://127.0.0.1:3000\""
 	if strings.Contains(text, "@") {
 		return nil, errors.New("holds a user name or an \"@\": leave it out, " + form)
@@ -82,6 +87,25 @@ func parseUpstream(text string) (*url.URL, error) {
 		canonical += ":" + string(port)
 	}
 	return &url.URL{Scheme: u.Scheme, Host: canonical}, nil
+}
+
+// maxSocketLen is what fits into an address of the kernel, in bytes (unix(7)).
+const maxSocketLen = 107
+
+// parseSocket reads the path of a socket. Two ways to write one path would be two upstreams, so there is one.
+func parseSocket(path string) (*url.URL, error) {
+	const form = "write it like \"unix:/run/site.sock\""
+	switch {
+	case strings.ContainsFunc(path, unicode.IsControl):
+		return nil, errors.New("names a socket with a zero byte or another control character: " + form)
+	case !filepath.IsAbs(path):
+		return nil, fmt.Errorf("%q is not an absolute path: %s", clip("unix:"+path), form)
+	case filepath.Clean(path) != path:
+		return nil, fmt.Errorf("%q has \"..\" or an empty part: write it like \"unix:%s\"", clip("unix:"+path), clip(filepath.Clean(path)))
+	case len(path) > maxSocketLen:
+		return nil, fmt.Errorf("%q is %d bytes long, and a socket's path has %d at most: put it elsewhere", clip("unix:"+path), len(path), maxSocketLen)
+	}
+	return &url.URL{Scheme: "unix", Opaque: path}, nil
 }
 
 // parseSize reads a number of bytes such as "10MiB" or "512KB".
@@ -130,6 +154,18 @@ func parseHold(text string) (time.Duration, error) {
 	return span, nil
 }
 
+// maxRecheck is the longest that the database may go unasked.
+const maxRecheck = time.Hour
+
+// parseRecheck reads for how long answers count as unchanged without asking the database; "0s" asks each time.
+func parseRecheck(text string) (time.Duration, error) {
+	span, err := time.ParseDuration(text)
+	if err != nil || span < 0 || span > maxRecheck {
+		return 0, fmt.Errorf("%q is not a time between 0s and 1h: write it like \"10s\", or \"0s\" to switch it off", clip(text))
+	}
+	return span, nil
+}
+
 // parseAddress checks a listen address.
 func parseAddress(text string) error {
 	host, port, err := net.SplitHostPort(text)
@@ -147,7 +183,7 @@ func parseAddress(text string) error {
 	return nil
 }
 
-// parseProxy reads an address or a network of a trusted proxy.
+// parseProxy reads an address or a network of proxies.
 func parseProxy(text string) (netip.Prefix, error) {
 	if prefix, err := netip.ParsePrefix(text); err == nil {
 		return prefix.Masked(), nil
@@ -157,6 +193,15 @@ func parseProxy(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("%q is not an address or network: write it like \"10.0.0.0/8\" or \"192.0.2.7\"", clip(text))
 	}
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
+}
+
+// parseCookies reads what cookies are like.
+func parseCookies(text string) (Cookies, error) {
+	switch c := Cookies(text); c {
+	case HostCookies, LegacyCookies:
+		return c, nil
+	}
+	return "", fmt.Errorf("%q is no kind of cookie: write host, or legacy for those of the earlier service", clip(text))
 }
 
 // parseCookieDomain reads the Domain attribute of a tenant's cookies. It must stand above one of the tenant's own names, and below

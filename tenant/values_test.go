@@ -114,10 +114,12 @@ func TestSame(t *testing.T) {
 			Frontend: Frontend{URL: &url.URL{Scheme: "http", Host: "127.0.0.1:3000"}},
 			Backend:  &url.URL{Scheme: "http", Host: "127.0.0.1:5000"},
 			Backends: []Upstream{{&url.URL{Scheme: "http", Host: "127.0.0.1:5000"}, 2}}, Balance: LeastConnections,
-			Database: Database{URI: NewSecret("mongodb://db"), Name: "a"}, JWTSecret: NewSecret("x"), CookieDomain: "example.com",
+			Database: Database{URI: NewSecret("mongodb://db"), Name: "a", Recheck: time.Minute}, JWTSecret: NewSecret("x"), JWTPrevious: []Secret{NewSecret("w")},
+			Cookies: LegacyCookies, CookieDomain: "example.com",
 			Enabled: true, Limits: Limits{Body: 1, Timeout: time.Second},
 			Certificate: Certificate{Issuer: IssuerInternal, DNS: "main", Files: "/pem"}, Origin: "tenants.yaml:7",
-			Files: files(), Compress: AllCodings(),
+			Files: files(), Compress: AllCodings(), Cache: defaultCache(), Uploads: 1, Mail: Mail{NewSecret("smtp://mail.example.com"), "<a@example.com>"},
+			BackendRoutes: routesTo("/api"), Health: Health{Path: "/healthz"}, BackendHealth: Health{Path: "/healthz"},
 		}
 	}
 	if !one().same(one()) {

@@ -179,18 +179,30 @@ func TestRunOutlivesItsFolder(t *testing.T) {
 }
 
 // TestRunWaitsForTheWholeFile goes on writing a file for several settle times. A reload in the midst of it would remove tenants.
+//
+// The writer must go on within a settle time, for which a machine can be too busy: then it begins anew.
 func TestRunWaitsForTheWholeFile(t *testing.T) {
-	s := open(t, threeTenants)
-	s.run(time.Second, soon)
-	began := s.Verdict().Time
-	for i := range 150 {
-		writeFile(t, s.path, strings.Repeat("# a comment that grows\n", i+1)+"tenants:\n  - {slug: a, domains: [a.example.com]}\n")
-		time.Sleep(soon / 4) // the pace of the writer, not a wait for an outcome
-	}
-	writeFile(t, s.path, onPort("4001"))
-	s.awaitPort("4001")
-	if v := s.Verdict(); len(v.Added) > 0 || len(v.Removed) > 0 || !v.Time.After(began) {
-		t.Errorf("the file was read in the midst of its writing: %+v", v)
+	const settle = 5 * soon
+	for tries := 5; ; tries-- {
+		s := open(t, threeTenants)
+		s.run(time.Second, settle)
+		began, last, longest := s.Verdict().Time, time.Now(), time.Duration(0)
+		for i := range 150 {
+			writeFile(t, s.path, strings.Repeat("# a comment that grows\n", i+1)+"tenants:\n  - {slug: a, domains: [a.example.com]}\n")
+			now := time.Now()
+			longest, last = max(longest, now.Sub(last)), now
+			time.Sleep(soon / 4) // the pace of the writer, not a wait for an outcome
+		}
+		writeFile(t, s.path, onPort("4001"))
+		longest = max(longest, time.Since(last))
+		s.awaitPort("4001")
+		v := s.Verdict()
+		if len(v.Added) == 0 && len(v.Removed) == 0 && v.Time.After(began) {
+			return
+		}
+		if longest < settle/2 || tries == 1 {
+			t.Fatalf("the file was read in the midst of its writing, in which the longest pause was %v: %+v", longest, v)
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	failed "github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -19,36 +18,6 @@ type Issue struct {
 	Path string `json:"path"`
 	// Message never repeats the value: it may be a password.
 	Message string `json:"msg"`
-}
-
-// Create turns a body into a new document: validated, typed, with defaults and with the fields that the server sets. The body's own
-// values are reused.
-func (m *Model) Create(body bson.D, slug string, now time.Time) (bson.D, []Issue) {
-	document, issues := m.check(body, m.create)
-	if len(issues) > 0 {
-		return nil, issues
-	}
-	document = append(bson.D{{Key: "_id", Value: bson.NewObjectIDFromTimestamp(now)}}, m.shape.fill(document)...)
-	if m.TenantField != "" {
-		document = append(document, bson.E{Key: m.TenantField, Value: slug})
-	}
-	if m.timestamps {
-		at := bson.NewDateTimeFromTime(now)
-		document = append(document, bson.E{Key: createdAt, Value: at}, bson.E{Key: updatedAt, Value: at})
-	}
-	return document, nil
-}
-
-// Update turns a body with some of the fields into those that are to be set. Fields replace what was there as a whole.
-func (m *Model) Update(body bson.D, now time.Time) (bson.D, []Issue) {
-	fields, issues := m.check(body, m.patch)
-	if len(issues) > 0 {
-		return nil, issues
-	}
-	if m.timestamps {
-		fields = append(fields, bson.E{Key: updatedAt, Value: bson.NewDateTimeFromTime(now)})
-	}
-	return fields, nil
 }
 
 // maxValues bounds the work of validation: a body of 1 MiB can hold half a million numbers, each of which may be at fault.

@@ -1,18 +1,24 @@
 package model
 
 import (
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.yaml.in/yaml/v3"
-
-	"metahub/api/bsonjson"
 )
+
+// keys are those of a model's file.
+var keys = []string{
+	"model", "collection", "routes", "tenantField", "timestamps", "unique", "indexes", "single", "key", "slug", "search", "create", "owner",
+	"actions", "account", "aggregations", "lists", "by", "ignore", "schema", "public", "admin",
+}
 
 // compile reads a whole file. Where it has faults the Model is not usable, but holds enough to find more of them.
 func (s *source) compile(root *yaml.Node) *Model {
-	top := s.mapping(root, "a model", "model", "collection", "routes", "tenantField", "timestamps", "unique", "schema", "public", "admin")
+	top := s.mapping(root, "a model", keys...)
 	for _, name := range []string{"model", "collection", "routes", "schema", "admin"} {
 		if top.get(name) == nil && root.Kind == yaml.MappingNode {
 			s.fault(root, "the key %q is missing", name)
@@ -22,15 +28,30 @@ func (s *source) compile(root *yaml.Node) *Model {
 		Name:        s.text(top.get("model"), "model"),
 		Collection:  s.text(top.get("collection"), "collection"),
 		TenantField: s.text(top.get("tenantField"), "tenantField"),
+		Single:      s.flag(top.get("single"), "single"),
+		Creators:    s.audience(top.get("create"), "create", Admin),
+		ignored:     s.texts(top.get("ignore"), "ignore"),
 		timestamps:  s.flag(top.get("timestamps"), "timestamps"),
+		file:        s.file,
+		line:        root.Line,
 	}
 	s.checkName(top.get("model"), m.Name, modelName, "lower-case letters, digits and \"-\"")
 	s.checkName(top.get("collection"), m.Collection, collectionName, "letters, digits, \"_\" and \"-\", and not begin with \"system.\"")
 	s.compileRoutes(top.get("routes"), m)
 	s.compileSchema(top.get("schema"), m)
 	s.compileServerFields(top, m)
-	s.compileUnique(top.get("unique"), m)
+	s.compileKey(top.get("key"), m)
+	s.compileUnique(top, m)
+	s.compileSlug(top.get("slug"), m)
 	s.compileViews(top, m)
+	s.compileSearch(top.get("search"), m)
+	s.compileIndexes(top.get("indexes"), m)
+	s.compileActions(top.get("actions"), m)
+	s.compileAccount(top.get("account"), m)
+	s.compileAggregations(top.get("aggregations"), m)
+	s.compileLists(top.get("lists"), m)
+	s.compileBy(top.get("by"), m)
+	s.compileValidators(top.get("schema"), m)
 	return m
 }
 
@@ -66,10 +87,18 @@ func (s *source) checkRoute(at *yaml.Node, route string) {
 	case route == "":
 	case !routePath.MatchString(route):
 		s.fault(at, "the route %q must be a path of lower-case words under /api, like \"/api/products\"", route)
-	case route == "/api/tenant" || strings.HasPrefix(route, "/api/users/") || strings.HasSuffix(route, "/admin"):
+	case slices.Contains(own, route) || slices.Contains(ownWords, path.Base(route)):
 		s.fault(at, "the route %q is the API's own", route)
 	}
 }
+
+// own are routes of the API itself, and ownWords last parts of routes that mean something below every base path.
+var (
+	own = []string{"/api/tenant", "/api/tenants", "/api/docs", "/api/uploads", "/api/users/login", "/api/users/logout", "/api/users/logout-all", "/api/users/register",
+		"/api/users/refresh", "/api/users/account", "/api/users/account/me", "/api/users/account/me/password",
+		"/api/users/forgot-password", "/api/users/reset-password", "/api/users/advanced-auth"}
+	ownWords = []string{"admin", "mine", "slug"}
+)
 
 // compileServerFields adds the fields that only the server sets.
 func (s *source) compileServerFields(top mapping, m *Model) {
@@ -96,12 +125,30 @@ const (
 	updatedAt = "updatedAt"
 )
 
-func (s *source) compileUnique(n *yaml.Node, m *Model) {
-	for _, set := range s.list(n, "unique") {
-		var fields []string
-		if m.TenantField != "" {
-			fields = append(fields, m.TenantField)
+// compileKey reads the field that finds a document in place of its id, which no two documents share.
+func (s *source) compileKey(n *yaml.Node, m *Model) {
+	name := s.text(n, "key")
+	if name == "" {
+		return
+	}
+	f, ok := m.Field(name)
+	if !ok || f.shape.kind != kindString || !f.required {
+		s.fault(n, "key names %q, which is not a required string of the schema", name)
+		return
+	}
+	m.Key = f
+	m.Unique = append(m.Unique, m.prefixed(name))
+}
+
+func (s *source) compileUnique(top mapping, m *Model) {
+	if m.Single {
+		if m.TenantField == "" {
+			s.fault(top.get("single"), "single needs a tenantField: it is what no two documents share")
 		}
+		m.Unique = append(m.Unique, m.prefixed())
+	}
+	for _, set := range s.list(top.get("unique"), "unique") {
+		fields := m.prefixed()
 		for _, name := range s.texts(set, "an element of unique") {
 			if _, ok := m.Field(name); !ok {
 				s.fault(set, "unique names the field %q, which the schema does not have", name)
@@ -113,18 +160,40 @@ func (s *source) compileUnique(n *yaml.Node, m *Model) {
 }
 
 func (s *source) compileViews(top mapping, m *Model) {
-	if n := top.get("public"); n != nil {
-		public := s.mapping(n, "public", "filter", "except", "sort", "limit")
-		m.Public = s.compileView(m, public, Public)
-		filter := s.mapping(public.get("filter"), "public.filter")
-		m.Public.filter = append(s.publicFilter(m, filter), s.exceptions(m, public.get("except"), filter)...)
-	}
-	admin := s.mapping(top.get("admin"), "admin", "roles", "sort", "limit")
-	m.Admin = s.compileView(m, admin, Admin)
+	admin := s.mapping(top.get("admin"), "admin", "roles", "sort", "limit", "params", "populate")
 	m.Roles = s.texts(admin.get("roles"), "admin.roles")
 	if len(m.Roles) == 0 && admin.node != nil {
 		s.fault(admin.node, "admin.roles is missing: name the roles that may write, like [admin]")
 	}
+	if n := top.get("public"); n != nil {
+		public := s.mapping(n, "public", "filter", "except", "sort", "limit", "params", "populate", "readPreference", "maxStalenessSeconds")
+		m.Public = s.compileView(m, public, Public)
+		filter := s.mapping(public.get("filter"), "public.filter")
+		m.Public.filter = append(s.publicFilter(m, filter), s.exceptions(m, public.get("except"), filter)...)
+		m.Public.ReadFrom = s.readFrom(public)
+	}
+	if n := top.get("owner"); n != nil {
+		s.compileOwner(n, m)
+	}
+	m.Admin = s.compileView(m, admin, Admin)
+	m.guest = s.compileView(m, mapping{}, Public)
+}
+
+// compileOwner reads who owns documents. The field is set when a document is made and never by its owner.
+func (s *source) compileOwner(n *yaml.Node, m *Model) {
+	owner := s.mapping(n, "owner", "field", "roles", "sort", "limit", "params", "populate")
+	name := s.text(owner.get("field"), "owner.field")
+	f, ok := m.Field(name)
+	if !ok || f.shape.kind != kindObjectID || f.Write > Admin {
+		s.fault(n, "owner.field must name a field with x-bson: objectId, or x-ref, that only admins or nobody may write")
+		return
+	}
+	m.owner = name
+	m.OwnerRoles = s.texts(owner.get("roles"), "owner.roles")
+	if len(m.OwnerRoles) == 0 {
+		s.fault(n, "owner.roles is missing: name the roles that own documents, like [user]")
+	}
+	m.Own = s.compileView(m, owner, Owner)
 }
 
 // defaultLimit is the page of a list that neither the client nor the model limits.
@@ -132,25 +201,20 @@ const defaultLimit = 50
 
 func (s *source) compileView(m *Model, view mapping, audience Audience) *View {
 	limit := s.mapping(view.get("limit"), "limit", "default", "max")
-	v := &View{Audience: audience, MaxLimit: s.count(limit.get("max"), "limit.max", MaxLimit, MaxLimit)}
+	v := &View{model: m, Audience: audience, MaxLimit: s.count(limit.get("max"), "limit.max", MaxLimit, MaxLimit), parameters: map[string]*Parameter{}, exceptions: map[string]*regexp.Regexp{}}
 	v.DefaultLimit = s.count(limit.get("default"), "limit.default", min(defaultLimit, v.MaxLimit), v.MaxLimit)
-	keep := []string{"_id"}
 	for _, f := range m.fields {
-		if f.Read >= audience {
-			keep = append(keep, f.Name)
-		}
-		if f.Filter >= audience {
-			v.filters = append(v.filters, f)
-		}
 		if f.Sort >= audience {
 			v.sorts = append(v.sorts, f.Name)
 		}
 	}
-	v.Output = bsonjson.Options{Keep: bsonjson.NewFields(keep...)}
-	for _, name := range keep {
-		v.Projection = append(v.Projection, bson.E{Key: name, Value: 1})
-	}
+	names := m.readable(audience)
+	v.whole, v.flat = m.outputs(names)
+	v.Projection = projectionOf(append(names, Revision))
+	v.compileFilters(m.fields)
 	v.Sort = s.viewSort(m, view.get("sort"), v)
+	s.compileParameters(view.get("params"), m, v)
+	s.compileReferences(view.get("populate"), m, v)
 	return v
 }
 
@@ -178,22 +242,9 @@ func (s *source) viewSort(m *Model, n *yaml.Node, v *View) bson.D {
 func (s *source) publicFilter(m *Model, filter mapping) []bson.E {
 	var conditions []bson.E
 	for _, name := range filter.names {
-		value := filter.get(name)
-		f, ok := m.Field(name)
-		if !ok {
-			s.fault(value, "public.filter names the field %q, which the schema does not have", name)
-			continue
+		if typed, ok := s.constant(m, name, filter.get(name), "public.filter"); ok {
+			conditions = append(conditions, bson.E{Key: name, Value: typed})
 		}
-		if value.Kind != yaml.ScalarNode {
-			s.fault(value, "public.filter: the value of %q must be a single value", name)
-			continue
-		}
-		typed, err := f.Parse(value.Value)
-		if err != nil {
-			s.fault(value, "public.filter: the value of %q must be %v", name, err)
-			continue
-		}
-		conditions = append(conditions, bson.E{Key: name, Value: typed})
 	}
 	return conditions
 }
@@ -213,10 +264,12 @@ func (s *source) exceptions(m *Model, n *yaml.Node, filter mapping) []bson.E {
 			s.fault(except.keys[name], "public.except names %q, which public.filter has fixed already", name)
 			continue
 		}
-		if _, err := regexp.Compile(pattern); err != nil || !strings.HasPrefix(pattern, "^") {
+		compiled, err := regexp.Compile("(?i)" + pattern)
+		if err != nil || !strings.HasPrefix(pattern, "^") {
 			s.fault(except.get(name), "public.except: %q must be a regular expression that begins with \"^\"", pattern)
 			continue
 		}
+		m.Public.exceptions[name] = compiled
 		conditions = append(conditions, bson.E{Key: name, Value: bson.D{{Key: "$not", Value: bson.Regex{Pattern: pattern, Options: "i"}}}})
 	}
 	return conditions

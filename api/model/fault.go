@@ -40,6 +40,7 @@ type source struct {
 	faults Faults
 	defs   map[string]*shape // the schema's $defs that are in use; nil while one is being compiled
 	shared *yaml.Node        // the folder's shared definitions, or nil
+	links  []*link           // references to other models
 }
 
 func (s *source) fault(at *yaml.Node, format string, args ...any) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.yaml.in/yaml/v3"
 )
 
 // Audience is who may do something with a field. A wider audience is greater.
@@ -15,6 +16,7 @@ type Audience int
 const (
 	Nobody Audience = iota
 	Admin
+	Owner
 	Public
 )
 
@@ -25,19 +27,30 @@ type Field struct {
 	// value can guess it.
 	Read, Filter, Sort, Write Audience
 
-	shape  *shape
-	hashed bool
+	// Hash is what a password is stored as; empty for all other fields.
+	Hash Hash
+
+	shape    *shape
+	required bool
+	setWhen  string // the boolean field that sets this date
+	at       *yaml.Node
 }
 
-// Hashed reports whether the field is a password, stored as a bcrypt hash.
-func (f *Field) Hashed() bool { return f.hashed }
+// Localized reports whether the field is a map of languages to texts.
+func (f *Field) Localized() bool { return f.shape.localized }
+
+// Hash is a function for passwords.
+type Hash string
+
+// The hashes of passwords.
+const (
+	Argon2id Hash = "argon2id" // RFC 9106
+	Bcrypt   Hash = "bcrypt"   // which other programs on the same database may know alone
+)
 
 // Parse turns a query parameter's value into the field's BSON type. The error completes the sentence "the value must be …".
 func (f *Field) Parse(text string) (any, error) {
-	s := f.shape
-	if s.kind == kindArray {
-		s = s.items // equality with an array field means equality with one of its elements
-	}
+	s := f.shape.element()
 	switch s.kind {
 	case kindBoolean:
 		return parseBoolean(text)
@@ -58,6 +71,14 @@ func (f *Field) Parse(text string) (any, error) {
 		return toLower(text), nil
 	}
 	return text, nil
+}
+
+// element is what a condition on s compares with: equality with an array means equality with one of its elements.
+func (s *shape) element() *shape {
+	if s.kind == kindArray && s.items != nil {
+		return s.items
+	}
+	return s
 }
 
 func parseBoolean(text string) (any, error) {

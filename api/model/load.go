@@ -34,6 +34,7 @@ func Load(files fs.FS) (*Set, error) {
 			return nil, l.faults // or each model that uses them would repeat them
 		}
 	}
+	l.connect()
 	if len(l.set.models) == 0 && len(l.faults) == 0 {
 		return nil, errors.New("the models folder declares no model in a *.yaml file")
 	}
@@ -49,6 +50,13 @@ type loader struct {
 	faults Faults
 	owners map[string]string // "route /api/x" → file
 	shared *yaml.Node        // the definitions of sharedFile, or nil
+	linked []linked
+}
+
+// linked is a compiled file whose references are still to be followed.
+type linked struct {
+	source *source
+	model  *Model
 }
 
 func (l *loader) add(file string, text []byte) {
@@ -60,10 +68,23 @@ func (l *loader) add(file string, text []byte) {
 		s.compileShared(root)
 		l.shared = root
 	default:
-		l.claim(s, root, s.compile(root))
+		m := s.compile(root)
+		l.claim(s, root, m)
+		l.linked = append(l.linked, linked{s, m})
 	}
 	slices.SortStableFunc(s.faults, func(a, b Fault) int { return a.Line - b.Line })
 	l.faults = append(l.faults, s.faults...)
+}
+
+// connect follows the references between models, once all of them are known to be good by themselves.
+func (l *loader) connect() {
+	if len(l.faults) > 0 {
+		return
+	}
+	for _, c := range l.linked {
+		c.source.connect(c.model, l.set)
+		l.faults = append(l.faults, c.source.faults...)
+	}
 }
 
 // parse returns the one mapping of a file.

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"metahub/api/bsonjson"
 )
 
 // kind is what a value is in BSON.
@@ -28,9 +30,12 @@ type shape struct {
 	kind       kind
 	properties []property // of an object, as the file has them
 	rest       *shape     // of an object's other properties
+	closed     bool       // an object has no other properties
 	items      *shape     // of an array
 	lowercase  bool
-	fallback   any // the default, typed; nil: none
+	localized  bool
+	ref        string // the model whose ids these are
+	fallback   any    // the default, typed; nil: none
 }
 
 type property struct {
@@ -45,6 +50,25 @@ func (s *shape) property(name string) *shape {
 		}
 	}
 	return s.rest
+}
+
+// kept are the fields of an object, or of the objects in a list, that the schema declares, and ids, which other programs give them. It is
+// nil where all may be there.
+func (s *shape) kept() *bsonjson.Fields {
+	if s = s.element(); !s.closed {
+		return nil
+	}
+	names := []string{"_id"}
+	for _, p := range s.properties {
+		names = append(names, p.name)
+	}
+	keep := bsonjson.NewFields(names...)
+	for _, p := range s.properties {
+		if below := p.shape.kept(); below != nil {
+			keep.Within(p.name, below)
+		}
+	}
+	return keep
 }
 
 // normalize brings a value to the form that is validated: letters' case, and integers that came as the strings we send them as.

@@ -35,6 +35,11 @@ func (s *source) shapeOf(schema, defs mapping, depth int) *shape {
 	}
 	out := &shape{kind: s.kind(schema)}
 	out.lowercase = s.flag(schema.get("x-lowercase"), "x-lowercase")
+	out.localized = s.flag(schema.get("x-localized"), "x-localized")
+	out.ref = s.text(schema.get("x-ref"), "x-ref")
+	if out.localized && out.kind != kindObject {
+		s.fault(schema.get("x-localized"), "x-localized is for objects of languages to texts")
+	}
 	s.checkFormat(schema.get("format"))
 	s.compileMembers(schema, out, defs, depth)
 	if items := schema.get("items"); items != nil {
@@ -76,6 +81,12 @@ func (s *source) define(at *yaml.Node, name string, defs mapping) *shape {
 }
 
 func (s *source) kind(schema mapping) kind {
+	if schema.get("x-ref") != nil {
+		if also := schema.get("x-bson"); also != nil && also.Value != "objectId" {
+			s.fault(also, "a field with x-ref is an objectId")
+		}
+		return kindObjectID
+	}
 	if n := schema.get("x-bson"); n != nil {
 		switch n.Value {
 		case "objectId":
@@ -108,6 +119,7 @@ func (s *source) compileMembers(schema mapping, out *shape, defs mapping, depth 
 	if more != nil && more.Kind == yaml.MappingNode {
 		out.rest = s.compileShape(more, defs, depth+1)
 	}
+	out.closed = more != nil && more.Kind == yaml.ScalarNode && more.Value == "false"
 	properties := s.mapping(schema.get("properties"), "properties")
 	if len(properties.names) > 0 && more == nil {
 		s.fault(schema.node, "an object with properties must say additionalProperties: false, true or a schema")

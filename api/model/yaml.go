@@ -82,12 +82,17 @@ func (s *source) flag(n *yaml.Node, what string) bool {
 
 // count returns a whole number between 1 and most, or otherwise where the key is missing.
 func (s *source) count(n *yaml.Node, what string, otherwise, most int) int {
+	return s.between(n, what, otherwise, 1, most)
+}
+
+// between returns a whole number between least and most, or otherwise where the key is missing.
+func (s *source) between(n *yaml.Node, what string, otherwise, least, most int) int {
 	if n == nil {
 		return otherwise
 	}
 	v, err := strconv.Atoi(n.Value)
-	if err != nil || n.Tag != "!!int" || v < 1 || v > most {
-		s.fault(n, "%s must be a whole number from 1 to %d", what, most)
+	if err != nil || n.Tag != "!!int" || v < least || v > most {
+		s.fault(n, "%s must be a whole number from %d to %d", what, least, most)
 		return otherwise
 	}
 	return v

@@ -11,8 +11,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,11 +90,11 @@ func measure(p *metahub.Process, roots *x509.CertPool, n int) error {
 		return err
 	}
 	time.Sleep(5 * time.Second)
-	kept, err := metric(p, `metahub_certificates_in_memory{form="parsed"} `)
+	kept, err := p.Metric(`metahub_certificates_in_memory{form="parsed"}`)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("after a reload: %s parsed certificates are still in memory, %d MB resident\n", kept, p.Resident())
+	fmt.Printf("after a reload: %d parsed certificates are still in memory, %d MB resident\n", kept, p.Resident())
 	return nil
 }
 
@@ -178,34 +176,12 @@ func untilServed(p *metahub.Process, roots *x509.CertPool, host string) error {
 
 // untilRead waits until every certificate is in memory and known to the queue.
 func untilRead(p *metahub.Process, n int) error {
-	want := fmt.Sprint(n)
 	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		if got, err := metric(p, `metahub_certificates{state="active"} `); err == nil && got == want {
+		if got, err := p.Metric(`metahub_certificates{state="active"}`); err == nil && got == n {
 			return nil
 		}
 	}
 	return errors.New("not all certificates are active after 5 minutes")
-}
-
-// metric returns the value of the line of /metrics that begins with name.
-func metric(p *metahub.Process, name string) (string, error) {
-	resp, err := http.Get("http://" + p.Admin + "/metrics")
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(body)) {
-		if value, ok := strings.CutPrefix(line, name); ok {
-			var number float64
-			_, err := fmt.Sscan(value, &number)
-			return fmt.Sprint(int64(number)), err
-		}
-	}
-	return "", fmt.Errorf("/metrics has no line %q", name)
 }
 
 // times are how long handshakes took.

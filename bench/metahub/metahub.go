@@ -51,6 +51,32 @@ func New(bin string) (*Process, error) {
 	return p, nil
 }
 
+// Serve runs a process with a tenants.yaml, and waits until it serves. Its folder has a folder "site" with page as its index.html.
+func Serve(bin, config, page string) (*Process, error) {
+	p, err := New(bin)
+	if err != nil {
+		return nil, err
+	}
+	site := filepath.Join(p.Folder, "site")
+	if err = os.Mkdir(site, 0o700); err == nil {
+		err = os.WriteFile(filepath.Join(site, "index.html"), []byte(page), 0o600)
+	}
+	if err == nil {
+		err = p.WriteConfig(config)
+	}
+	if err == nil {
+		err = p.Start()
+	}
+	if err == nil {
+		err = p.Ready()
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
 // WriteConfig puts a tenants.yaml in place, written beside and renamed.
 func (p *Process) WriteConfig(config string) error {
 	path := filepath.Join(p.Folder, "tenants.yaml")
@@ -119,6 +145,59 @@ func (p *Process) Resident() int {
 		}
 	}
 	return -1
+}
+
+// Processor is how much time of the processors the process has taken, in user space and in the system, from /proc; 0 where there is none.
+// It is counted in hundredths of a second.
+func (p *Process) Processor() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, behind, _ := strings.Cut(string(stat), ") ") // the name of the program, which may hold blanks
+	fields := strings.Fields(behind)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// Sockets is how many sockets the process has open, from /proc; -1 where there is none.
+func (p *Process) Sockets() int {
+	folder := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return -1
+	}
+	sockets := 0
+	for _, entry := range entries {
+		if to, err := os.Readlink(filepath.Join(folder, entry.Name())); err == nil && strings.HasPrefix(to, "socket:") {
+			sockets++
+		}
+	}
+	return sockets
+}
+
+// Metric is the value of one line of /metrics, named with its labels: `go_goroutines`.
+func (p *Process) Metric(name string) (int, error) {
+	resp, err := http.Get("http://" + p.Admin + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(body)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			number, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			return int(number), err
+		}
+	}
+	return 0, fmt.Errorf("/metrics has no line %q", name)
 }
 
 func freeAddr() string {

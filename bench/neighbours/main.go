@@ -35,28 +35,19 @@ func main() {
 }
 
 func run(d time.Duration, rounds int, bin string) error {
-	p, err := metahub.New(bin)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
 	hole, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	defer hole.Close()
-	if err := p.WriteConfig("gateway: {demo: true}\ntenants:\n" +
-		"  - {slug: anastasia, domains: [anastasia.localhost]}\n" +
-		"  - {slug: ensotek, domains: [ensotek.localhost]}\n" +
-		"  - {slug: dead, domains: [dead.localhost], mongo_uri: \"mongodb://" + hole.Addr().String() + "/dead\"}\n"); err != nil {
+	p, err := metahub.Serve(bin, "gateway: {demo: true}\ntenants:\n"+
+		"  - {slug: anastasia, domains: [anastasia.localhost]}\n"+
+		"  - {slug: ensotek, domains: [ensotek.localhost]}\n"+
+		"  - {slug: dead, domains: [dead.localhost], mongo_uri: \"mongodb://"+hole.Addr().String()+"/dead\"}\n", "")
+	if err != nil {
 		return err
 	}
-	if err := p.Start(); err != nil {
-		return err
-	}
-	if err := p.Ready(); err != nil {
-		return err
-	}
+	defer p.Close()
 
 	var alone, well, dead []time.Duration
 	for range rounds {

@@ -3,7 +3,6 @@ package certificate
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"sync"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"metahub/gateway/certificate/orders"
 	"metahub/gateway/certificate/record"
 	"metahub/gateway/certificate/shelf"
+	"metahub/gateway/certificate/spread"
 	"metahub/gateway/certificate/storage"
 )
 
@@ -19,9 +19,7 @@ import (
 type changing [64]sync.Mutex
 
 func (c *changing) lock(domain string) (unlock func()) {
-	hash := fnv.New32a()
-	hash.Write([]byte(domain))
-	mu := &c[hash.Sum32()%uint32(len(c))]
+	mu := &c[int(spread.Of(domain)*float64(len(c)))]
 	mu.Lock()
 	return mu.Unlock
 }

@@ -156,34 +156,6 @@ func TestIssuerDown(t *testing.T) {
 	}
 }
 
-func TestCacheIsBounded(t *testing.T) {
-	const capacity = 100
-	c := newCache(capacity)
-	leaf := &held{}
-	hot := []byte("hot.example")
-	c.put(string(hot), leaf)
-	for i := range 10 * capacity {
-		c.put(fmt.Sprintf("%d.example", i), leaf)
-		if c.get(hot) == nil {
-			t.Fatalf("what is asked for all the time was dropped after %d others", i)
-		}
-	}
-	if len(c.places) != capacity || len(c.ring) != capacity {
-		t.Errorf("%d places and %d in the ring, want %d", len(c.places), len(c.ring), capacity)
-	}
-	for _, p := range c.ring {
-		if c.places[p.key] != p {
-			t.Errorf("%q is in the ring but not to be found", p.key)
-		}
-	}
-
-	fresh := &held{}
-	c.put(string(hot), fresh)
-	if c.get(hot) != fresh || len(c.ring) != capacity {
-		t.Error("a renewed certificate did not take the place of the old")
-	}
-}
-
 func BenchmarkColdHandshakes(b *testing.B) {
 	k := newKeeper(b, directory())
 	b.ReportAllocs()

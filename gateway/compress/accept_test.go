@@ -26,7 +26,8 @@ func TestChoose(t *testing.T) {
 	f(" , ,", tenant.Identity, true)
 	// browsers
 	f("gzip, deflate, br, zstd", tenant.Zstd, true)
-	f("gzip, deflate, br", tenant.Brotli, true)
+	f("gzip, deflate, br", tenant.Gzip, true)
+	f("deflate, br", tenant.Brotli, true)
 	f("gzip, deflate", tenant.Gzip, true)
 	f("deflate", tenant.Identity, true)
 	// the client's order is its q-values
@@ -45,7 +46,7 @@ func TestChoose(t *testing.T) {
 	f("*;q=0, identity", tenant.Identity, true)
 	// the rest
 	f("*", tenant.Zstd, true)
-	f("*, zstd;q=0", tenant.Brotli, true)
+	f("*, zstd;q=0", tenant.Gzip, true)
 	f("*;q=0.5, gzip;q=0.6", tenant.Gzip, true)
 	f("*;q=0, gzip;q=0.6, identity;q=0.5", tenant.Gzip, true)
 	// identity may be what the client likes best

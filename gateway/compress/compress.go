@@ -19,6 +19,14 @@ import (
 // minSize is the size in bytes below which compression saves no packet. A body of unknown length counts as large.
 const minSize = 1 << 10
 
+// Stored is an answer whose body is the same each time, so that it need not be compressed anew.
+type Stored interface {
+	// Coded returns the body in a coding: nil if nobody has kept it, and without a byte if it gets no shorter.
+	Coded(tenant.Coding) []byte
+	// Keep keeps the body in a coding, of which it makes a copy; without a byte if it gets no shorter.
+	Keep(coding tenant.Coding, body []byte)
+}
+
 // Compressor compresses the answers of all tenants. It may be used by any number of goroutines at once.
 type Compressor struct{ streams streams }
 
@@ -28,6 +36,11 @@ func New() *Compressor { return &Compressor{streams{open: map[string]int{}}} }
 // Answer compresses ctx's response, if that is right, and says in Vary that it depends on Accept-Encoding. api says that the answer is
 // an API's, in which a secret may stand beside what the client has sent: see guarded.
 func (c *Compressor) Answer(ctx *fasthttp.RequestCtx, t *tenant.Tenant, api bool) {
+	c.AnswerStored(ctx, t, api, nil)
+}
+
+// AnswerStored is Answer for a response whose body is that of a stored answer; nil is none.
+func (c *Compressor) AnswerStored(ctx *fasthttp.RequestCtx, t *tenant.Tenant, api bool, stored Stored) {
 	if t.Compress.IsZero() {
 		return
 	}
@@ -39,12 +52,15 @@ func (c *Compressor) Answer(ctx *fasthttp.RequestCtx, t *tenant.Tenant, api bool
 	if !compressible(response.Header.ContentType()) {
 		return
 	}
+	coding, plain := choose(ctx.Request.Header.PeekAll("Accept-Encoding"), t.Compress)
+	if plain && !response.IsBodyStream() && len(response.Body()) > 0 && len(response.Body()) < minSize {
+		return // most small answers are no HEAD's, and need no look at their fields
+	}
 	var f fields
 	f.read(&response.Header)
 	if !mayHaveContent(response.StatusCode()) || f.fixed || api && (f.secret || !isSafe(ctx)) {
 		return
 	}
-	coding, plain := choose(ctx.Request.Header.PeekAll("Accept-Encoding"), t.Compress)
 	if n := size(ctx, &f); n >= 0 && n < minSize && (plain || n == 0) {
 		return
 	}
@@ -52,17 +68,19 @@ func (c *Compressor) Answer(ctx *fasthttp.RequestCtx, t *tenant.Tenant, api bool
 	if coding == tenant.Identity || !ctx.Request.Header.IsHTTP11() || api && guarded(ctx) || unwanted(ctx) {
 		return
 	}
-	if c.body(ctx, t, coding) {
+	if c.body(ctx, t, coding, stored) {
 		f.encode(&response.Header, coding)
 	}
 }
 
 // body replaces the response's body. It reports false where the body stays as it is.
-func (c *Compressor) body(ctx *fasthttp.RequestCtx, t *tenant.Tenant, coding tenant.Coding) bool {
+func (c *Compressor) body(ctx *fasthttp.RequestCtx, t *tenant.Tenant, coding tenant.Coding, stored Stored) bool {
 	response := &ctx.Response
 	switch {
 	case response.IsBodyStream():
 		return c.stream(ctx, t.Slug, coding)
+	case len(response.Body()) > 0 && stored != nil:
+		return recall(response, coding, stored)
 	case len(response.Body()) > 0:
 		return whole(response, coding)
 	default:
@@ -70,6 +88,23 @@ func (c *Compressor) body(ctx *fasthttp.RequestCtx, t *tenant.Tenant, coding ten
 		response.Header.Del(fasthttp.HeaderContentLength)
 		return true
 	}
+}
+
+// recall puts in the body as it was compressed for another client, or keeps it for the next one.
+func recall(response *fasthttp.Response, coding tenant.Coding, stored Stored) bool {
+	body := stored.Coded(coding)
+	if body == nil {
+		shorter := whole(response, coding)
+		if shorter {
+			body = response.Body()
+		}
+		stored.Keep(coding, body)
+		return shorter
+	}
+	if len(body) > 0 {
+		response.SetBodyRaw(body)
+	}
+	return len(body) > 0
 }
 
 // whole compresses a body that is in memory. One that does not get shorter stays as it is.

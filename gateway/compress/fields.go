@@ -27,6 +27,9 @@ func (f *fields) read(h *fasthttp.ResponseHeader) {
 	for name, value := range h.All() {
 		f.add(name, value)
 	}
+	for name := range h.Trailers() {
+		f.fixed = f.fixed || fixes(name)
+	}
 }
 
 func (f *fields) add(name, value []byte) {

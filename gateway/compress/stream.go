@@ -50,6 +50,15 @@ var errAbandoned = errors.New("the client did not take the whole body")
 // OnDone registers f, which Close calls once with the number of compressed bytes and with why the body ended. See frontend.Streamed.
 func (b *body) OnDone(f func(bytes int64, err error)) { b.done = f }
 
+// TrailTo lets the trailers of the source through, if it has any: as that of a frontend does.
+func (b *body) TrailTo(h *fasthttp.ResponseHeader) {
+	if source, ok := b.source.(interface {
+		TrailTo(*fasthttp.ResponseHeader)
+	}); ok {
+		source.TrailTo(h)
+	}
+}
+
 // Read implements io.Reader. When the source ends with an error, so does the body: it has no proper end that would make half a page
 // look whole.
 func (b *body) Read(p []byte) (int, error) {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"metahub/conditional"
 	"metahub/tenant"
 )
 
@@ -33,12 +34,12 @@ type representation struct {
 	file    string
 	coding  coding
 	version version
-	validators
+	conditional.Validators
 	body  []byte // nil for a file that is not small
 	young bool   // it may have changed since and kept its version
 }
 
-func (r *representation) loaded() bool { return r.etag != nil }
+func (r *representation) loaded() bool { return r.ETag != nil }
 
 var errChanged = errors.New("the file changes while it is read")
 
@@ -86,7 +87,7 @@ func (r representation) load(root *os.Root) (representation, error) {
 		suffix = "-" + string(codingNames[r.coding])
 	}
 	if r.version.size > smallFile {
-		r.etag = []byte(`"` + strconv.FormatInt(r.version.modified, 36) + "-" + strconv.FormatInt(r.version.size, 36) + suffix + `"`)
+		r.ETag = []byte(`"` + strconv.FormatInt(r.version.modified, 36) + "-" + strconv.FormatInt(r.version.size, 36) + suffix + `"`)
 		return r, nil
 	}
 	file, err := r.open(root)
@@ -102,7 +103,7 @@ func (r representation) load(root *os.Root) (representation, error) {
 		return r, errors.Join(errChanged, err)
 	}
 	sum := sha256.Sum256(body)
-	r.etag = []byte(`"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + suffix + `"`)
+	r.ETag = []byte(`"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + suffix + `"`)
 	r.body, r.young = body, r.version.isYoung(time.Now())
 	return r, nil
 }
@@ -121,8 +122,8 @@ func (r *representation) open(root *os.Root) (*os.File, error) {
 }
 
 func (r *representation) setModified(t time.Time) {
-	r.modified = []byte(t.UTC().Format(http.TimeFormat))
-	r.time = t.Truncate(time.Second)
+	r.Modified = []byte(t.UTC().Format(http.TimeFormat))
+	r.Time = t.Truncate(time.Second)
 }
 
 // compresses reports whether files of a media type are worth a look for precompressed siblings.

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -70,6 +71,16 @@ func BenchmarkProxyBalanced(b *testing.B) {
 	benchProxy(b, balanced(tenant.LeastConnections, 0, tenant.Upstream{URL: benchUpstream(b), Weight: 1}, tenant.Upstream{URL: benchUpstream(b), Weight: 1}))
 }
 
+// BenchmarkProxyRouted is the same through one of a hundred prefixes, which is taken off.
+func BenchmarkProxyRouted(b *testing.B) {
+	u := benchUpstream(b)
+	routes := []tenant.Route{{}, {Prefix: "/index.html", To: tenant.Frontend{URL: u}, Replaced: true}}
+	for i := range 98 {
+		routes = append(routes, tenant.Route{Prefix: fmt.Sprintf("/section-%d", i)})
+	}
+	benchProxy(b, routed(routes...))
+}
+
 func benchProxy(b *testing.B, t *tenant.Tenant) {
 	s := New(Config{})
 	defer s.Close()
@@ -122,7 +133,7 @@ func BenchmarkRequest(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		ctx := v.ask(b)
-		if err := r.build(ctx, "anastasia"); err != nil {
+		if err := r.build(ctx, "anastasia", nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,6 +3,8 @@ package frontend
 import (
 	"errors"
 	"io"
+
+	"github.com/valyala/fasthttp"
 )
 
 // body is the rest of an answer, read from its connection as the client takes it. The connection goes back to its upstream at the end
@@ -15,14 +17,16 @@ type body struct {
 	framing  framing
 	left     int64 // byLength
 	chunks   chunks
-	unwatch  func() bool // false if the client has left, and the connection is closed
 	reusable bool
-	direct   bool // the client's connection reads by itself, and so sends each piece at once
+	among    *eventStreams // that it is one of; nil for another body
+	full     bool          // the last read filled the buffer
+	direct   bool          // the client's connection reads by itself, and so sends each piece at once
 
 	read   int64
 	err    error // why there is no more, io.EOF after a complete body
 	closed bool
 	done   func(bytes int64, err error)
+	trail  *fasthttp.ResponseHeader // where trailers go; nil where nobody wants them
 	handover
 }
 
@@ -41,7 +45,7 @@ const (
 var errAbandoned = errors.New("the client did not take the whole body")
 
 func newBody(x *exchange) *body {
-	b := &body{conn: x.conn, upstream: x.upstream, upload: x.upload, left: x.answer.length, unwatch: x.unwatch, reusable: x.answer.keepAlive()}
+	b := &body{conn: x.conn, upstream: x.upstream, upload: x.upload, left: x.answer.length, reusable: x.answer.keepAlive()}
 	switch {
 	case x.answer.chunked:
 		b.framing = byChunks
@@ -107,6 +111,9 @@ func (b *body) piece(limit int) ([]byte, error) {
 	if b.framing == byLength && b.left == 0 {
 		return nil, io.EOF
 	}
+	if b.long() {
+		b.conn.widen()
+	}
 	arrived, err := b.conn.fill()
 	if err != nil {
 		if err == io.EOF && b.framing != byClose {
@@ -114,6 +121,7 @@ func (b *body) piece(limit int) ([]byte, error) {
 		}
 		return nil, err
 	}
+	b.full = len(arrived) >= smallRead
 	used := min(len(arrived), limit)
 	piece := arrived[:used]
 	switch b.framing {
@@ -130,10 +138,21 @@ func (b *body) piece(limit int) ([]byte, error) {
 	return piece, err
 }
 
+// long reports whether so much has come, and is likely to come, that a larger buffer is worth its while.
+func (b *body) long() bool {
+	return b.full && b.conn.reader.Buffered() == 0 && (b.framing == byLength && b.left > largeRead || b.read > largeRead)
+}
+
 // end lets go of the connection.
 func (b *body) end(err error) {
 	complete := err == io.EOF
-	if !b.unwatch() {
+	if b.among != nil {
+		b.among.remove(b.conn)
+	}
+	if complete && b.trail != nil {
+		putTrailers(b.trail, b.chunks.trailers)
+	}
+	if !b.conn.unwatch() {
 		b.reusable = false
 		if !complete {
 			err = errAbandoned

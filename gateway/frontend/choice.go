@@ -9,29 +9,33 @@ import (
 
 // choice is where a request may go: to one upstream, or to those of a list, of which it has tried some.
 type choice struct {
-	url   *url.URL
-	list  []tenant.Upstream
-	tried uint64 // by their place in the list
+	url    *url.URL
+	list   []tenant.Upstream
+	health *tenant.Health // how they are checked
+	tried  uint64         // by their place in the list
 }
 
 // choose picks the upstream for the next attempt, and names it in the access log. In a list it is one that has not been tried, and that is
 // not out as long as there is one; when all have been tried it begins anew.
 func (x *exchange) choose() {
-	c := &x.choice
-	var up *upstream
-	now := time.Now()
-	switch {
-	case c.url != nil:
-		up = x.server.pool.get(c.url, now)
-	case x.tenant.Balance == tenant.LeastConnections:
-		up = c.pick(x.server.pool, now, c.leastBusy(x.server.pool, now))
-	default:
-		up = c.pick(x.server.pool, now, c.nextTurn(x.server.pool, now))
+	p, c := x.server.pool, &x.choice
+	up := (*upstream)(nil)
+	if c.url != nil {
+		up = p.find(c.url)
+	} else {
+		up = c.next(p, time.Now(), x.tenant.Balance)
 	}
 	if up != x.upstream {
 		x.upstream = up
 		x.ctx.SetUserValue(UpstreamKey, up)
 	}
+}
+
+func (c *choice) next(p *pool, now time.Time, by tenant.Balance) *upstream {
+	if by == tenant.LeastConnections {
+		return c.pick(p, now, c.leastBusy(p, now))
+	}
+	return c.pick(p, now, c.nextTurn(p, now))
 }
 
 // exhausted reports whether each upstream has been tried.
@@ -60,7 +64,7 @@ func (c *choice) leastBusy(p *pool, now time.Time) int {
 	for k := range c.list {
 		i := (start + k) % len(c.list)
 		up := p.get(c.list[i].URL, now)
-		if c.tried&(1<<i) != 0 || !up.standing.accepts(now) {
+		if c.tried&(1<<i) != 0 || !c.accepts(p, up, i, now) {
 			continue
 		}
 		busy := (int(up.busy.Load()) + 1) * 1000 / c.list[i].Weight
@@ -83,14 +87,23 @@ func (c *choice) pick(p *pool, now time.Time, start int) *upstream {
 			continue
 		}
 		up := p.get(c.list[i].URL, now)
-		if up.standing.accepts(now) {
+		if c.accepts(p, up, i, now) {
 			found = i
 			break
 		}
-		if found < 0 || !up.standing.isOut(now) && p.get(c.list[found].URL, now).standing.isOut(now) {
+		if found < 0 || !c.isOut(p, up, i, now) && c.isOut(p, p.get(c.list[found].URL, now), found, now) {
 			found = i // better one that returns than one that is out
 		}
 	}
 	c.tried |= 1 << found
 	return p.get(c.list[found].URL, now)
+}
+
+// accepts reports whether up, the i-th of the list, should get a request, by its exchanges and its health check.
+func (c *choice) accepts(p *pool, up *upstream, i int, now time.Time) bool {
+	return up.standing.accepts(now) && p.checks.standing(c.list[i].URL, c.health).accepts(now)
+}
+
+func (c *choice) isOut(p *pool, up *upstream, i int, now time.Time) bool {
+	return up.standing.isOut(now) || p.checks.standing(c.list[i].URL, c.health).isOut(now)
 }

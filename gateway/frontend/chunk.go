@@ -8,13 +8,14 @@ import (
 )
 
 // chunks decodes a body in the chunked coding (RFC 9112 §7.1) from bytes as they come, without a copy. Only CRLF ends a line;
-// extensions and trailers are checked and dropped. Its zero value is at the start of a body.
+// extensions are checked and dropped. Its zero value is at the start of a body.
 type chunks struct {
-	state   chunkState
-	left    int64 // of the chunk's data
-	digits  int   // of the chunk's size
-	skipped int   // bytes of this line's extensions, or of the trailers
-	line    int   // bytes of the trailer line
+	state    chunkState
+	left     int64  // of the chunk's data
+	digits   int    // of the chunk's size
+	skipped  int    // bytes of this line's extensions, or of the trailers
+	line     int    // bytes of the trailer line
+	trailers []byte // lines, each with its CRLF
 }
 
 type chunkState uint8
@@ -103,10 +104,13 @@ func (c *chunks) step(b byte) error {
 			return nil
 		}
 		c.line++
+		c.trailers = append(c.trailers, b)
 		return c.skip(b)
 	case atTrailerLF:
 		if c.state = inTrailer; c.line == 0 {
 			c.state = ended
+		} else {
+			c.trailers = append(c.trailers, lineEnd...)
 		}
 		c.line = 0
 		return expect(b, '\n')

@@ -28,7 +28,8 @@ func (x *exchange) deliver() error {
 	return x.stream()
 }
 
-// copyFields copies status and fields into the response, as they are but for those that are the connection's or the gateway's own.
+// copyFields copies status and fields into the response, as they are but for those that are the connection's or the gateway's own, and a
+// Location that leads to the upstream.
 func (x *exchange) copyFields() {
 	h := &x.ctx.Response.Header
 	h.DisableNormalizing()
@@ -46,6 +47,9 @@ func (x *exchange) copyFields() {
 				h.SetContentEncodingBytes(append(list, f.value...))
 				continue
 			}
+		}
+		if grammar.EqualFold(f.name, "location") {
+			f.value = x.upstream.withoutOrigin(f.value)
 		}
 		h.AddBytesKV(f.name, f.value)
 	}
@@ -85,7 +89,7 @@ func (x *exchange) takeWholeChunked(buffered []byte) bool {
 
 // finish ends an exchange whose answer is complete. A request body that is still on its way is no longer wanted by anyone.
 func (x *exchange) finish() {
-	reusable := x.unwatch() && x.answer.keepAlive()
+	reusable := x.conn.unwatch() && x.answer.keepAlive()
 	if x.upload != nil && !x.upload.stop() {
 		x.ctx.SetConnectionClose()
 		reusable = false
@@ -98,6 +102,11 @@ func (x *exchange) stream() error {
 	b := newBody(x)
 	if x.answer.events() {
 		x.conn.linger()
+		b.among = &x.server.events
+		b.among.add(b.conn)
+	}
+	if b.framing == byChunks {
+		x.announceTrailers()
 	}
 	if x.upload != nil && x.answer.status >= fasthttp.StatusBadRequest && !x.upload.stop() {
 		// The upstream has refused the request's body, so the rest of it is not sent.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -36,6 +37,8 @@ const (
 	garbled
 	missing
 	crowded
+	noSocket
+	forbidden
 	kinds
 )
 
@@ -43,6 +46,10 @@ var (
 	failRefused = failure{refused, fasthttp.StatusBadGateway, "upstream_refused",
 		"This site is not running at the moment. Please try again in a minute.",
 		"the upstream takes no connections: start it, or correct its address in tenants.yaml"}
+	failNoSocket = failure{noSocket, failRefused.status, failRefused.code, failRefused.sentence,
+		"the upstream's socket is not there: start the upstream, or correct the path in tenants.yaml"}
+	failForbidden = failure{forbidden, failRefused.status, failRefused.code, failRefused.sentence,
+		"the upstream's socket may not be opened: give this process's user write permission on it, and access to its folder"}
 	failUntrusted = failure{untrusted, fasthttp.StatusBadGateway, "upstream_tls",
 		"This site could not be reached safely. Please try again later.",
 		"the upstream's certificate is not trusted or TLS failed: correct its certificate, or its address in tenants.yaml"}
@@ -60,6 +67,12 @@ var (
 		"the upstream's answer is not sound HTTP/1.1: see whether tenants.yaml names the right port and scheme"}
 )
 
+// outKey is the user value that says that the answer is a failure of ours.
+const outKey contextKey = "metahub.upstream_out"
+
+// Out reports whether Serve or ServeBackend has answered ctx with an error page because no upstream has given a sound answer in time.
+func Out(ctx *fasthttp.RequestCtx) bool { return ctx.UserValue(outKey) != nil }
+
 // retryAfter is the Retry-After of an upstream that is too busy, in seconds (RFC 9110 §10.2.3).
 const retryAfter = "5"
 
@@ -75,6 +88,7 @@ func (x *exchange) fail(err error) {
 	}
 	if err == errLeft {
 		x.ctx.SetStatusCode(statusLeft)
+		x.ctx.SetConnectionClose() // what the client sent ahead is for nobody either
 		return
 	}
 	if errors.Is(err, errTooLongForHTTP10) {
@@ -83,6 +97,9 @@ func (x *exchange) fail(err error) {
 	}
 	f := classify(err)
 	page.Error(x.ctx, f.status, f.code, f.sentence)
+	if f.status != fasthttp.StatusServiceUnavailable {
+		x.ctx.SetUserValue(outKey, true)
+	}
 	if f.status == fasthttp.StatusServiceUnavailable {
 		x.ctx.Response.Header.Set("Retry-After", retryAfter)
 	}
@@ -126,6 +143,10 @@ func classify(err error) *failure {
 		return &failLate
 	case isTLS(err):
 		return &failUntrusted
+	case isForbidden(err):
+		return &failForbidden
+	case errors.Is(err, syscall.ENOENT):
+		return &failNoSocket
 	case errors.As(err, &dial):
 		return &failRefused
 	case errors.As(err, &bad):

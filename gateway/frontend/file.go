@@ -3,10 +3,10 @@ package frontend
 import (
 	"io"
 	"os"
-	"strconv"
 
 	"github.com/valyala/fasthttp"
 
+	"metahub/conditional"
 	"metahub/gateway/page"
 )
 
@@ -20,12 +20,12 @@ func (a *asset) answer(ctx *fasthttp.RequestCtx, r *representation, status int, 
 		resp.SkipBody = ctx.IsHead()
 	case ctx.IsHead():
 		resp.SkipBody = true
-		resp.Header.SetContentLength(int(part.length))
+		resp.Header.SetContentLength(int(part.Length))
 	case r.body != nil:
-		resp.SetBodyRaw(r.body[part.from : part.from+part.length])
-	case part.length <= int64(len([32 << 10]byte{})) && readWhole(resp, file, part):
+		resp.SetBodyRaw(r.body[part.From : part.From+part.Length])
+	case part.Length <= int64(len([32 << 10]byte{})) && readWhole(resp, file, part):
 	default:
-		resp.SetBodyStream(&fileBody{file: file, section: io.NewSectionReader(file, part.from, part.length)}, int(part.length))
+		resp.SetBodyStream(&fileBody{file: file, section: io.NewSectionReader(file, part.From, part.Length)}, int(part.Length))
 		return
 	}
 	if file != nil {
@@ -34,9 +34,9 @@ func (a *asset) answer(ctx *fasthttp.RequestCtx, r *representation, status int, 
 }
 
 // head sets all but the body, and returns what of r that is; false for none. A page that stands in for another has no validators.
-func (a *asset) head(ctx *fasthttp.RequestCtx, r *representation, status int) (part, bool) {
+func (a *asset) head(ctx *fasthttp.RequestCtx, r *representation, status int) (conditional.Part, bool) {
 	h := &ctx.Response.Header
-	all := part{entire, 0, r.version.size}
+	all := conditional.Part{Length: r.version.size}
 	ctx.SetStatusCode(status)
 	h.SetContentTypeBytes(a.contentType)
 	h.SetCanonical(nosniffKey, nosniff)
@@ -50,55 +50,36 @@ func (a *asset) head(ctx *fasthttp.RequestCtx, r *representation, status int) (p
 	if status != fasthttp.StatusOK {
 		return all, true
 	}
-	h.SetCanonical(etagKey, r.etag)
-	h.SetCanonical(lastModifiedKey, r.modified)
-	h.SetCanonical(acceptRangesKey, byteRanges)
-	switch r.judge(&ctx.Request.Header) {
-	case notModified:
+	h.SetCanonical(etagKey, r.ETag)
+	h.SetCanonical(lastModifiedKey, r.Modified)
+	switch r.Judge(&ctx.Request.Header) {
+	case conditional.NotModified:
 		ctx.SetStatusCode(fasthttp.StatusNotModified)
 		return all, false
-	case preconditionFailed:
+	case conditional.PreconditionFailed:
 		page.Error(ctx, fasthttp.StatusPreconditionFailed, "precondition_failed", "This file is not the version that was asked for.")
 		return all, false
 	}
-	return r.cut(ctx), true
-}
-
-// cut says in the head which part is answered.
-func (r *representation) cut(ctx *fasthttp.RequestCtx) part {
-	h, size := &ctx.Response.Header, r.version.size
-	part := wanted(&ctx.Request.Header, r.validators, size)
-	switch part.kind {
-	case partial:
-		ctx.SetStatusCode(fasthttp.StatusPartialContent)
-		h.Set("Content-Range", "bytes "+decimal(part.from)+"-"+decimal(part.from+part.length-1)+"/"+decimal(size))
-	case beyond:
-		ctx.SetStatusCode(fasthttp.StatusRequestedRangeNotSatisfiable)
-		h.Set("Content-Range", "bytes */"+decimal(size))
-	}
-	return part
+	return r.Cut(ctx, r.version.size), true
 }
 
 // Names and values as fasthttp takes them without a copy.
 var (
-	nosniffKey, nosniff         = []byte("X-Content-Type-Options"), []byte("nosniff")
-	varyKey, acceptEncoding     = []byte("Vary"), []byte("Accept-Encoding")
-	acceptRangesKey, byteRanges = []byte("Accept-Ranges"), []byte("bytes")
-	cacheControlKey             = []byte("Cache-Control")
-	etagKey                     = []byte("Etag")
-	lastModifiedKey             = []byte("Last-Modified")
+	nosniffKey, nosniff     = []byte("X-Content-Type-Options"), []byte("nosniff")
+	varyKey, acceptEncoding = []byte("Vary"), []byte("Accept-Encoding")
+	cacheControlKey         = []byte("Cache-Control")
+	etagKey                 = []byte("Etag")
+	lastModifiedKey         = []byte("Last-Modified")
 )
 
-func decimal(n int64) string { return strconv.FormatInt(n, 10) }
-
 // readWhole sets a small body at once, which saves a stream. It fails for a file that has become shorter.
-func readWhole(resp *fasthttp.Response, file *os.File, p part) bool {
+func readWhole(resp *fasthttp.Response, file *os.File, p conditional.Part) bool {
 	buffer := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buffer)
-	if _, err := file.ReadAt(buffer[:p.length], p.from); err != nil {
+	if _, err := file.ReadAt(buffer[:p.Length], p.From); err != nil {
 		return false
 	}
-	resp.SetBody(buffer[:p.length])
+	resp.SetBody(buffer[:p.Length])
 	return true
 }
 

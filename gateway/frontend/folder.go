@@ -22,12 +22,12 @@ const (
 	pageExtension = ".html"
 )
 
-// folder answers ctx from t's folder of files. Nothing outside it can be reached: not by "..", not by an encoding of it, and not
+// folder answers ctx from a folder of t's files, which is laid at the path mount: "" is the root of the site. Nothing outside it can be reached: not by "..", not by an encoding of it, and not
 // through a symbolic link. Folders are listed only where t says so, and names that begin with a dot are not there, but for ".well-known".
 //
 // Small files are answered from memory. For all else, and for each of those after trust, the folder is opened anew, so that a deployment
 // may replace it, or turn a link to it, at any time.
-func (s *Server) folder(ctx *fasthttp.RequestCtx, t *tenant.Tenant) {
+func (s *Server) folder(ctx *fasthttp.RequestCtx, t *tenant.Tenant, folder, mount string) {
 	if !ctx.IsGet() && !ctx.IsHead() {
 		page.Error(ctx, fasthttp.StatusMethodNotAllowed, "method_not_allowed", "This site can only be read.")
 		ctx.Response.Header.Set("Allow", "GET, HEAD")
@@ -38,13 +38,13 @@ func (s *Server) folder(ctx *fasthttp.RequestCtx, t *tenant.Tenant) {
 	if isOriginForm(target) && s.recall(ctx, t, address, fasthttp.StatusOK) {
 		return
 	}
-	root, err := os.OpenRoot(t.Frontend.Folder)
+	root, err := os.OpenRoot(folder)
 	if err != nil {
 		s.missingFolder(ctx, t, err)
 		return
 	}
 	defer root.Close()
-	f := &files{server: s, ctx: ctx, tenant: t, root: root, at: s.memory.now()}
+	f := &files{server: s, ctx: ctx, tenant: t, mount: mount, root: root, at: s.memory.now()}
 	if isOriginForm(target) {
 		err = f.serve(string(address), string(query))
 	} else {
@@ -84,6 +84,7 @@ type files struct {
 	server *Server
 	ctx    *fasthttp.RequestCtx
 	tenant *tenant.Tenant
+	mount  string // the prefix of its addresses
 	root   *os.Root
 	at     time.Duration // when the folder was opened
 }
@@ -113,7 +114,15 @@ func (f *files) serve(address, query string) error {
 }
 
 func (f *files) serveOnce(address, query string) error {
-	found, err := f.find(address)
+	within, err := f.within(address)
+	if err != nil {
+		return err
+	}
+	if within == "" {
+		f.redirect("/", query)
+		return nil
+	}
+	found, err := f.find(within)
 	switch {
 	case err != nil:
 		return err
@@ -126,30 +135,51 @@ func (f *files) serveOnce(address, query string) error {
 	return f.send(address, found.name, found.info, fasthttp.StatusOK)
 }
 
+// within returns an address as it would be if the folder were the whole site; "" is the folder itself, without a slash.
+func (f *files) within(address string) (string, error) {
+	if f.mount == "" {
+		return address, nil
+	}
+	rest, ok := pastPrefix(address, f.mount)
+	switch {
+	case !ok:
+		return "", errRefused
+	case rest == "":
+		return "", nil
+	}
+	return "/" + withoutSlashes(rest), nil
+}
+
 // isNavigation reports whether a browser opens a page: scripts and images that are not there must not become one.
 func (f *files) isNavigation(address string) bool {
-	name, _, err := fileName(address)
+	within, err := f.within(address)
+	if err != nil {
+		return false
+	}
+	name, _, err := fileName(within)
 	return err == nil && (name == "." || path.Ext(name) == "") && acceptsHTML(f.ctx.Request.Header.Peek("Accept"))
 }
 
-// redirect leads to the one address of a page. No browser may keep that for good, since the next deployment may lead the other way.
+// redirect leads to the one address of a page, a path in the folder. No browser may keep that for good, since the next deployment may lead the other way.
 func (f *files) redirect(to, query string) {
-	location := url.URL{Path: to, RawQuery: query}
+	location := url.URL{Path: f.mount + to, RawQuery: query}
 	f.ctx.SetStatusCode(fasthttp.StatusMovedPermanently)
 	f.ctx.Response.Header.Set("Location", location.String())
 	f.ctx.Response.Header.Set("Cache-Control", revalidated)
 }
 
-// sendPage answers with a page that stands in for what is not there. Its key in memory is no address, as these begin with a slash.
+// sendPage answers with a page that stands in for what is not there. Its key in memory is no address, as these begin with a slash; a
+// tenant may have several folders.
 func (f *files) sendPage(name string, status int) error {
-	if f.server.recall(f.ctx, f.tenant, []byte(name), status) {
+	key := name + "?" + f.root.Name()
+	if f.server.recall(f.ctx, f.tenant, []byte(key), status) {
 		return nil
 	}
 	info, err := f.root.Stat(name)
 	if err != nil {
 		return err
 	}
-	return f.send(name, name, info, status)
+	return f.send(key, name, info, status)
 }
 
 // send answers with a regular file, and keeps it in memory under key if it is small. Anything else is not there; a named pipe must not even

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -125,7 +124,7 @@ func TestFolderAttacks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := syscall.Mkfifo(filepath.Join(folder, "pipe"), 0o644); err != nil {
+	if err := makePipe(filepath.Join(folder, "pipe")); err != nil {
 		t.Fatal(err)
 	}
 

@@ -7,8 +7,8 @@
 //
 // The gateway has identified the tenant, checked the message and set X-Tenant and X-Forwarded-* before. What an upstream gets is
 // written from parsed fields, as exactly one message; what it answers is checked as strictly before a byte of it reaches the client.
-// Bodies stream both ways. While an upstream restarts, requests wait for it; several share a site's requests. It does not cache
-// answers; of folders it keeps small files in memory.
+// A site may have several of these, by the prefix of the path. Bodies stream both ways. While an upstream restarts, requests wait for it;
+// several share a site's requests, and can be asked how they are. It does not cache answers; of folders it keeps small files in memory.
 package frontend
 
 import (
@@ -41,6 +41,8 @@ type Streamed interface {
 type Config struct {
 	// Logger hears about upstreams that a person must look after; nil means no log.
 	Logger *zap.Logger
+	// Registry says whose upstreams are checked, at each moment; nil means that none are.
+	Registry *tenant.Registry
 	// TLS is the base of the connections to https upstreams; nil means the system's authorities. It is cloned.
 	TLS *tls.Config
 	// Timings replaces the built-in timeouts that are not zero.
@@ -55,9 +57,11 @@ type Server struct {
 	timings Timings
 	pool    *pool
 	tunnels tunnels
+	events  eventStreams
 	notices notices   // of what is no upstream's
 	scratch sync.Pool // of *exchange
 	memory  *memory   // of small files
+	lookout lookout
 }
 
 // New starts a Server; Close it after the last request.
@@ -66,11 +70,12 @@ func New(c Config) *Server {
 	if log == nil {
 		log = zap.NewNop()
 	}
+	log = log.Named("frontend")
 	timings := c.Timings.orDefaults()
 	return &Server{
-		log:     log.Named("frontend"),
+		log:     log,
 		timings: timings,
-		pool:    newPool(c.TLS, timings),
+		pool:    newPool(c.TLS, timings, c.Registry, log),
 		scratch: sync.Pool{New: func() any { return new(exchange) }},
 		memory:  newMemory(c.Memory),
 	}
@@ -81,26 +86,33 @@ func New(c Config) *Server {
 func (s *Server) Close() {
 	s.tunnels.close()
 	s.pool.close()
+	s.lookout.close()
 }
 
 // Serve answers ctx from t's frontend.
 func (s *Server) Serve(ctx *fasthttp.RequestCtx, t *tenant.Tenant) {
+	to := frontendOf(ctx, t)
 	switch {
-	case t.Frontend.URL != nil, len(t.Frontend.Upstreams) > 0:
-		s.proxy(ctx, t, choice{url: t.Frontend.URL, list: t.Frontend.Upstreams}, false)
-	case t.Frontend.Folder != "":
+	case to.URL != nil, len(to.Upstreams) > 0:
+		s.proxy(ctx, t, to.choice(), to.route, false)
+	case to.Folder != "":
 		ctx.SetUserValue(UpstreamKey, &folderName)
-		s.folder(ctx, t)
+		s.folder(ctx, t, to.Folder, to.mount())
 	default:
 		ctx.SetUserValue(UpstreamKey, &welcomeName)
 		page.Welcome(ctx, t)
 	}
 }
 
-// ServeBackend answers ctx from t's backends, of which there must be one. The gateway alone answers CORS for /api, so what the backend says
-// about allowed origins is left out.
+// ServeBackend answers ctx from t's backends, of which there must be one for its path. The gateway alone answers CORS for /api, so what the
+// backend says about allowed origins is left out.
 func (s *Server) ServeBackend(ctx *fasthttp.RequestCtx, t *tenant.Tenant) {
-	s.proxy(ctx, t, choice{url: t.Backend, list: t.Backends}, true)
+	if t.BackendRoutes == nil {
+		s.proxy(ctx, t, choice{url: t.Backend, list: t.Backends, health: &t.BackendHealth}, nil, true)
+		return
+	}
+	r := t.BackendRoutes.Find(ctx.Path())
+	s.proxy(ctx, t, destination{&r.To, r, &r.Health}.choice(), r, true)
 }
 
 // name is a fixed answer for UpstreamKey.

@@ -157,6 +157,8 @@ func (x *exchange) enter() error {
 	}
 }
 
+// queue waits in line. After a restart an upstream is slow at first and has many to answer, so that those who come then wait as if it were
+// not there yet.
 func (x *exchange) queue() error {
 	gate := &x.upstream.gate
 	if !gate.room.enter(x.tenant.Slug) {
@@ -165,7 +167,11 @@ func (x *exchange) queue() error {
 	defer gate.room.leave(x.tenant.Slug)
 	s, ticket := gate.queue(x.tenant.Slug, x.mostConnections())
 	x.share = s
-	err := x.wait(ticket.ready, time.Now().Add(x.server.timings.Queue))
+	until := time.Now().Add(x.server.timings.Queue)
+	if held := x.upstream.outage.lastEnd().Add(x.tenant.Limits.Hold); held.After(until) {
+		until = held
+	}
+	err := x.wait(ticket.ready, until)
 	if err == nil {
 		return nil
 	}
@@ -177,7 +183,7 @@ func (x *exchange) queue() error {
 }
 
 func (x *exchange) mostConnections() int {
-	if n := x.tenant.Limits.Connections; n > 0 {
+	if n := x.tenant.Limits.UpstreamConnections; n > 0 {
 		return n
 	}
 	return defaultConnections

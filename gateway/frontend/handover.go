@@ -41,6 +41,7 @@ func (b *body) Ready() bool {
 	}
 	// Bytes alone are not enough: they may be no more than the end of the last chunk.
 	chunks := b.chunks
+	chunks.trailers = nil // a copy that shares no memory
 	return chunks.advance(buffered) || b.conn.glance() && (b.conn.ended || chunks.advance(b.conn.seen))
 }
 

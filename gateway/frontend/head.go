@@ -69,10 +69,15 @@ func (h *head) readBlock(r *bufio.Reader) ([]byte, error) {
 
 // collectBlock is readBlock for a head that is not in the buffer as a whole.
 func (h *head) collectBlock(r *bufio.Reader) ([]byte, error) {
-	h.raw = h.raw[:0]
-	for {
+	h.raw, h.status = h.raw[:0], 0
+	for lines := 0; ; lines++ {
 		line, err := r.ReadSlice('\n')
 		h.raw = append(h.raw, line...)
+		if lines == 0 && err == nil { // at once: who speaks another protocol may wait for us now
+			if err := h.parseFirstLine(); err != nil {
+				return nil, err
+			}
+		}
 		switch {
 		case len(h.raw) > maxHead:
 			return nil, malformed("the head is longer than 64 KiB")
@@ -88,6 +93,14 @@ func (h *head) collectBlock(r *bufio.Reader) ([]byte, error) {
 			return h.raw, nil
 		}
 	}
+}
+
+func (h *head) parseFirstLine() error {
+	line, _, err := cutLine(h.raw)
+	if err != nil {
+		return err
+	}
+	return h.parseStatusLine(line)
 }
 
 var (

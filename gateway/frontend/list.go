@@ -32,9 +32,9 @@ func (f *files) list(name string) error {
 			entries = append(entries, page.Entry{Name: entry.Name(), Folder: info.IsDir(), Size: info.Size(), Modified: info.ModTime()})
 		}
 	}
-	title := "/"
+	title := f.mount + "/"
 	if name != "." {
-		title = "/" + name + "/"
+		title += name + "/"
 	}
 	page.Listing(f.ctx, title, entries, len(found) > mostListed)
 	return nil

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,11 +21,13 @@ const (
 // outage is a time in which an upstream takes no connections, as during a restart. While requests wait for its end one goroutine looks
 // for it, so that the upstream meets one attempt at a time and not one a request.
 type outage struct {
-	on   atomic.Bool // all that a request looks at while the upstream is well
+	on   atomic.Bool   // all that a request looks at while the upstream is well
+	past atomic.Uint32 // outages that have begun
 	room room
 
 	mu      sync.Mutex
 	since   time.Time     // when it began
+	ended   time.Time     // when the last one did
 	tried   time.Time     // when a connection was last refused
 	cause   error         // how
 	over    chan struct{} // closed at its end
@@ -33,9 +36,21 @@ type outage struct {
 	probes  *sync.WaitGroup
 }
 
-// isAbsent reports whether err says that nobody listens, rather than that somebody does not answer.
+// isAbsent reports whether err says that nobody listens, rather than that somebody does not answer. A socket that may not be opened counts
+// too: many servers make theirs first, and give it its permissions a moment later. So does a connection that is reset before the dial has
+// ended: it was in the line of a listener that has just closed.
 func isAbsent(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT)
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT) || isForbidden(err) {
+		return true
+	}
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial" && errors.Is(err, syscall.ECONNRESET)
+}
+
+// isForbidden reports whether err says that this process may not open a socket.
+func isForbidden(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, syscall.EACCES) && errors.As(err, &op) && op.Net == "unix"
 }
 
 // mayDial reports whether a request may try to connect now: always while the upstream is well, else once in a while. When it may not,
@@ -60,6 +75,7 @@ func (o *outage) refused(cause error, now time.Time) {
 	if !o.on.Load() {
 		o.over = make(chan struct{})
 		o.since = now
+		o.past.Add(1)
 		o.on.Store(true)
 	}
 	if now.Sub(o.tried) > longOutage {
@@ -77,8 +93,16 @@ func (o *outage) connected() {
 	defer o.mu.Unlock()
 	if o.on.Load() {
 		o.on.Store(false)
+		o.ended = time.Now()
 		close(o.over)
 	}
+}
+
+// lastEnd is when the last outage ended.
+func (o *outage) lastEnd() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.ended
 }
 
 // watch returns a channel that is closed at the end of the outage, which probe is called to find. ok is false if the outage is so long

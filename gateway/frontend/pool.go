@@ -5,6 +5,10 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
+
+	"metahub/tenant"
 )
 
 const (
@@ -16,6 +20,7 @@ const (
 type pool struct {
 	timings Timings
 	tls     *tls.Config
+	checks  *checks
 	stop    chan struct{}
 	started sync.WaitGroup // goroutines: the sweep and the probes
 
@@ -24,8 +29,8 @@ type pool struct {
 	closed    bool
 }
 
-// newPool starts the goroutine that sweeps; close ends it.
-func newPool(base *tls.Config, timings Timings) *pool {
+// newPool starts the goroutine that sweeps, and the health checks; close ends them.
+func newPool(base *tls.Config, timings Timings, registry *tenant.Registry, log *zap.Logger) *pool {
 	if base == nil {
 		base = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
@@ -35,21 +40,26 @@ func newPool(base *tls.Config, timings Timings) *pool {
 		base.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
 	p := &pool{timings: timings, tls: base, stop: make(chan struct{}), upstreams: map[origin]*upstream{}}
+	p.checks = newChecks(p, registry, log)
 	p.started.Go(p.sweep)
 	return p
 }
 
-// get returns the upstream of a URL. It allocates only for an origin that is new.
+// get returns the upstream of a URL, which is used now.
 func (p *pool) get(u *url.URL, now time.Time) *upstream {
-	key := origin{u.Scheme, u.Host}
+	up := p.find(u)
+	up.touch(now)
+	return up
+}
+
+// find returns the upstream of a URL. It allocates only for an origin that is new.
+func (p *pool) find(u *url.URL) *upstream {
+	key := originOf(u)
 	p.mu.RLock()
 	up := p.upstreams[key]
 	p.mu.RUnlock()
 	if up == nil {
 		up = p.add(key, u)
-	}
-	if seconds := now.Unix(); up.used.Load() != seconds {
-		up.used.Store(seconds)
 	}
 	return up
 }
@@ -115,6 +125,7 @@ func (p *pool) close() {
 	if already {
 		return
 	}
+	p.checks.close()
 	close(p.stop)
 	for _, up := range p.all() {
 		up.retire()

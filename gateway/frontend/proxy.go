@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -14,10 +15,11 @@ type exchange struct {
 	server   *Server
 	ctx      *fasthttp.RequestCtx
 	tenant   *tenant.Tenant
-	choice   choice    // of upstreams
-	upstream *upstream // the one chosen
-	backend  bool      // the answer is an API's
-	share    *share    // of the upstream's connections, that the connection counts for
+	choice   choice        // of upstreams
+	route    *tenant.Route // that led to them; nil where the tenant has none
+	upstream *upstream     // the one chosen
+	backend  bool          // the answer is an API's
+	share    *share        // of the upstream's connections, that the connection counts for
 	conn     *conn
 	upload   *upload // nil if the request's body is small
 	request  request
@@ -25,14 +27,12 @@ type exchange struct {
 	started  time.Time // when the upstream was asked
 	held     time.Time // until when the request may wait for an upstream that is not there; zero if it has not had to
 	unsent   bool      // not a byte of the request has left
-
-	unwatch func() bool // ends watch; false if the client has left
 }
 
 // proxy answers ctx with what one of the upstreams answers, or with an error page.
-func (s *Server) proxy(ctx *fasthttp.RequestCtx, t *tenant.Tenant, among choice, backend bool) {
+func (s *Server) proxy(ctx *fasthttp.RequestCtx, t *tenant.Tenant, among choice, route *tenant.Route, backend bool) {
 	x := s.scratch.Get().(*exchange)
-	x.server, x.ctx, x.tenant, x.choice, x.backend = s, ctx, t, among, backend
+	x.server, x.ctx, x.tenant, x.choice, x.route, x.backend = s, ctx, t, among, route, backend
 	x.choose()
 	err := x.run()
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Server) proxy(ctx *fasthttp.RequestCtx, t *tenant.Tenant, among choice,
 }
 
 func (x *exchange) run() error {
-	if err := x.request.build(x.ctx, x.tenant.Slug); err != nil {
+	if err := x.request.build(x.ctx, x.tenant.Slug, x.route); err != nil {
 		return err
 	}
 	if err := x.roundTrip(); err != nil {
@@ -53,7 +53,7 @@ func (x *exchange) run() error {
 
 // attempt sends the request on the connection and reads the head of the answer. After an error the connection is closed.
 func (x *exchange) attempt() error {
-	x.watch()
+	x.conn.watch(x.server, x.ctx.Conn(), x.request.upload != nil)
 	err := x.send()
 	if err == nil {
 		err = x.answer.readFinal(x.conn.reader)
@@ -64,7 +64,7 @@ func (x *exchange) attempt() error {
 	if err == nil {
 		return nil
 	}
-	left := !x.unwatch()
+	left := !x.conn.unwatch()
 	x.conn.discard()
 	var fromClient bodyError
 	switch {
@@ -76,44 +76,29 @@ func (x *exchange) attempt() error {
 	return err
 }
 
-// leaver is a client's connection that notices when the client no longer waits for its answer, as on HTTP/2. On HTTP/1.1 only a write
-// that fails shows it.
-type leaver interface {
-	OnLeave(f func()) (stop func() bool)
-}
-
-// watch closes the upstream's connection when the client leaves, so that neither the upstream nor the gateway works for nobody.
-func (x *exchange) watch() {
-	x.unwatch = stays
-	if client, ok := x.ctx.Conn().(leaver); ok {
-		c := x.conn
-		x.unwatch = client.OnLeave(func() { _ = c.Close() })
-	}
-}
-
-func stays() bool { return true }
-
-// errLeft is a client that has left before the answer began.
-var errLeft = errors.New("the client has left")
-
 func (x *exchange) send() error {
 	c := x.conn
 	c.extended, x.unsent = time.Time{}, true
-	if err := c.SetDeadline(x.started.Add(x.patience())); err != nil {
+	if err := c.expect(x.started, x.patience()); err != nil {
 		return err
 	}
-	n, err := c.Write(x.request.bytes)
-	x.unsent = n == 0
 	if x.request.upload == nil {
+		// Who else can run gets as far as this first: requests that leave together wake an upstream that sleeps once.
+		runtime.Gosched()
+		n, err := c.ask(x.request.bytes)
+		x.unsent = n == 0
 		if err != nil && c.reused {
 			return err
 		}
 		// Even when the request could not be sent whole, the upstream may have said why.
 		return nil
 	}
+	n, err := c.Write(x.request.bytes)
+	x.unsent = n == 0
 	if err != nil {
 		return err
 	}
+	c.armed, c.alarm = time.Time{}, time.Time{}
 	if err := c.SetReadDeadline(time.Time{}); err != nil { // upload sets it when it is through
 		return err
 	}

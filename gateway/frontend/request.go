@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"metahub/gateway/grammar"
+	"metahub/tenant"
 )
 
 // smallBody is the size in bytes up to which a request body is sent in one write with its head, and can be sent again. It is awaited
@@ -32,8 +33,8 @@ type request struct {
 	connection []byte
 }
 
-// build writes ctx's request for the tenant with slug. An error is the client's fault.
-func (r *request) build(ctx *fasthttp.RequestCtx, slug string) error {
+// build writes ctx's request for the tenant with slug, as the server of route gets it; route may be nil. An error is the client's fault.
+func (r *request) build(ctx *fasthttp.RequestCtx, slug string, route *tenant.Route) error {
 	h := &ctx.Request.Header
 	target := h.RequestURI()
 	if !isOriginForm(target) {
@@ -44,14 +45,20 @@ func (r *request) build(ctx *fasthttp.RequestCtx, slug string) error {
 		return errBadField
 	}
 	*r = request{bytes: r.bytes[:0], connection: r.connection[:0], isHead: h.IsHead(), idempotent: idempotent(method)}
-	b := append(r.bytes, method...)
-	b = append(append(append(b, ' '), target...), " HTTP/1.1\r\n"...)
+	b, ok := appendTarget(append(append(r.bytes, method...), ' '), target, route)
+	if !ok {
+		return errBadTarget
+	}
+	b = append(b, " HTTP/1.1\r\n"...)
 	b = append(append(append(b, "Host: "...), h.Host()...), "\r\n"...)
 	r.bytes = b
 	if err := r.appendFields(h); err != nil {
 		return err
 	}
 	r.bytes = append(append(append(r.bytes, "X-Tenant: "...), slug...), "\r\n"...)
+	if route != nil && route.Replaced && route.Prefix != "" {
+		r.bytes = append(append(append(r.bytes, "X-Forwarded-Prefix: "...), route.Address...), "\r\n"...)
+	}
 	return r.appendBody(ctx)
 }
 

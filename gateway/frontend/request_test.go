@@ -61,7 +61,7 @@ func TestRequestBytes(t *testing.T) {
 	f("GET / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nGET /",
 		"GET / HTTP/1.1\r\nHost: a.test\r\n"+ours+"Content-Length: 5\r\n\r\nGET /")
 	f("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX-T: ensotek\r\n\r\n",
-		"POST / HTTP/1.1\r\nHost: a.test\r\n"+ours+"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+		"POST / HTTP/1.1\r\nHost: a.test\r\n"+ours+"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: ensotek\r\n\r\n")
 	large := strings.Repeat("x", smallBody+1)
 	f("PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 8193\r\n\r\n"+large,
 		"PUT / HTTP/1.1\r\nHost: a.test\r\n"+ours+"Content-Length: 8193\r\n\r\n"+large)

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,10 +19,13 @@ import (
 // restarted is a net/http server that always comes back on the same address.
 type restarted struct {
 	t       testing.TB
+	network string
 	address string
 	handler http.Handler
-	server  *http.Server
-	served  chan error
+
+	listener net.Listener
+	server   *http.Server
+	served   chan error
 }
 
 // absentUpstream reserves an address on which nobody listens yet.
@@ -31,21 +36,56 @@ func absentUpstream(t testing.TB, h http.HandlerFunc) *restarted {
 		t.Fatal(err)
 	}
 	listener.Close()
-	r := &restarted{t: t, address: listener.Addr().String(), handler: h}
+	r := &restarted{t: t, network: "tcp", address: listener.Addr().String(), handler: h}
 	t.Cleanup(r.kill)
 	return r
 }
 
-func (r *restarted) url() *url.URL { return &url.URL{Scheme: "http", Host: r.address} }
+// absentSocket is absentUpstream for a socket. One that is killed leaves it behind, and one that starts removes what it finds.
+func absentSocket(t testing.TB, h http.HandlerFunc) *restarted {
+	t.Helper()
+	r := &restarted{t: t, network: "unix", address: filepath.Join(socketFolder(t), "site.sock"), handler: h}
+	t.Cleanup(r.kill)
+	return r
+}
+
+// socketFolder makes a folder with a short path, as those of sockets are bounded.
+func socketFolder(t testing.TB) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "metahub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	return folder
+}
+
+func (r *restarted) url() *url.URL {
+	if r.network == "unix" {
+		return &url.URL{Scheme: "unix", Opaque: r.address}
+	}
+	return &url.URL{Scheme: "http", Host: r.address}
+}
 
 func (r *restarted) start() {
 	r.t.Helper()
-	listener, err := net.Listen("tcp", r.address)
-	if err != nil {
-		r.t.Fatal(err)
+	if r.network == "unix" {
+		_ = os.Remove(r.address)
 	}
-	r.server, r.served = &http.Server{Handler: r.handler}, make(chan error, 1)
+	listener := listenAgain(r.t, r.network, r.address)
+	r.listener, r.server, r.served = listener, &http.Server{Handler: r.handler}, make(chan error, 1)
 	go func() { r.served <- r.server.Serve(listener) }()
+}
+
+// listenAgain listens where nobody did for a moment. Meanwhile the port may have become that of another program's connection.
+func listenAgain(t testing.TB, network, address string) (listener net.Listener) {
+	t.Helper()
+	eventually(t, "the address is free", func() bool {
+		var err error
+		listener, err = net.Listen(network, address)
+		return err == nil
+	})
+	return listener
 }
 
 // stop finishes what is under way first, as a good server does.
@@ -63,6 +103,9 @@ func (r *restarted) stop() {
 // kill cuts all connections.
 func (r *restarted) kill() {
 	if r.server != nil {
+		if socket, ok := r.listener.(*net.UnixListener); ok {
+			socket.SetUnlinkOnClose(false)
+		}
 		r.server.Close()
 		<-r.served
 		r.server = nil
@@ -75,12 +118,37 @@ func heldTenant(u *url.URL, hold time.Duration) *tenant.Tenant {
 	return t
 }
 
+// TestServerThatListensNoMore has a server that finishes what comes on its connections, and says nothing of its end, as Node.js does. Asked
+// without a pause it must come to that end.
+func TestServerThatListensNoMore(t *testing.T) {
+	upstream := absentUpstream(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "the old one") })
+	upstream.start()
+	s := newSite(t, Config{Timings: Timings{Age: 50 * time.Millisecond}}, heldTenant(upstream.url(), 0))
+	if a := s.get(t, "/"); a.status != 200 {
+		t.Fatal(a.status)
+	}
+	upstream.listener.Close()
+	for end := time.Now().Add(patience); ; {
+		if a := s.get(t, "/"); a.status != 200 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("the server is still asked on an old connection")
+		}
+	}
+}
+
 // TestRestartsUnderLoad restarts a server ten times, every other time by force, under 200 requests a second. Nothing may be lost that may
 // be asked for twice, and nothing may arrive twice that may not.
-func TestRestartsUnderLoad(t *testing.T) {
+func TestRestartsUnderLoad(t *testing.T) { testRestarts(t, absentUpstream) }
+
+// TestSocketRestartsUnderLoad does the same with a socket, which vanishes or is left behind in between.
+func TestSocketRestartsUnderLoad(t *testing.T) { testRestarts(t, absentSocket) }
+
+func testRestarts(t *testing.T, absent func(testing.TB, http.HandlerFunc) *restarted) {
 	var mu sync.Mutex
 	posts := map[string]int{}
-	upstream := absentUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+	upstream := absent(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "POST" {
 			mu.Lock()
 			posts[r.URL.Path]++

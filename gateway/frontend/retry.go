@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"metahub/gateway/socket"
 )
 
 // maxSends is how often one request is sent at most: over a connection that its upstream had just closed, to an upstream that stops in
@@ -19,6 +21,10 @@ func (x *exchange) roundTrip() error {
 			return err
 		}
 		err := x.attempt()
+		if err == socket.ErrNotSilent {
+			sends--
+			continue // nothing was sent, and the next one in the pool may do
+		}
 		x.judge(err)
 		if err == nil || !x.mayRetry(err, sends) {
 			return err
@@ -51,6 +57,7 @@ func (x *exchange) connect(fresh bool) error {
 			return err
 		}
 		x.started = time.Now() // only now: a client may have been slow to send a small body, and the request may have waited
+		x.upstream.touch(x.started)
 		err := x.reach(fresh)
 		if err == nil {
 			return nil
@@ -77,7 +84,7 @@ func (x *exchange) connect(fresh bool) error {
 func (x *exchange) reach(fresh bool) (err error) {
 	x.conn = nil
 	if !fresh {
-		x.conn = x.upstream.take(x.started)
+		x.conn = x.upstream.take(x.started, x.request.upload == nil)
 	}
 	if x.conn == nil {
 		x.conn, err = x.upstream.open(x.started)

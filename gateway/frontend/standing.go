@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -39,11 +40,17 @@ func (s *standing) answered(now time.Time) {
 	if s.faults.Load() != 0 {
 		s.faults.Store(0)
 	}
-	if out := s.out.Load(); out != 0 && now.UnixNano() > out+int64(returnIn) {
+	if out := s.out.Load(); out != 0 && now.UnixNano()-out > int64(returnIn) {
 		s.out.Store(0)
 		s.times.Store(0)
 	}
 }
+
+// takeOut has the upstream out until bringBack.
+func (s *standing) takeOut() { s.out.Store(math.MaxInt64) }
+
+// bringBack lets the upstream return from now on.
+func (s *standing) bringBack(now time.Time) { s.out.Store(now.UnixNano()) }
 
 func (s *standing) isOut(now time.Time) bool { return s.out.Load() > now.UnixNano() }
 

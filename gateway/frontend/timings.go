@@ -15,6 +15,9 @@ type Timings struct {
 	Body time.Duration
 	// Idle is how long an unused connection is kept. Default 45 s, below the 60 s at which many upstreams and load balancers close.
 	Idle time.Duration
+	// Age is how long a connection is used again. Default 10 s. A server that has stopped to listen lives on as long as requests come on
+	// the connections that it still has, and only a new connection shows that another one has taken its place.
+	Age time.Duration
 }
 
 func (t Timings) orDefaults() Timings {
@@ -24,6 +27,7 @@ func (t Timings) orDefaults() Timings {
 		Queue:  orDefault(t.Queue, 5*time.Second),
 		Body:   orDefault(t.Body, 75*time.Second),
 		Idle:   orDefault(t.Idle, 45*time.Second),
+		Age:    orDefault(t.Age, 10*time.Second),
 	}
 }
 

@@ -14,6 +14,10 @@ import (
 
 // openTunnel relays the upstream's 101 and makes the two connections one, until either side ends. Frames pass untouched.
 func (x *exchange) openTunnel() error {
+	if !x.conn.unwatch() {
+		x.conn.discard()
+		return errLeft
+	}
 	x.conn.linger()
 	t := &tunnel{server: x.server, upstream: x.conn, greeting: x.greeting()}
 	if err := x.conn.SetDeadline(time.Time{}); err != nil {

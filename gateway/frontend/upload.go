@@ -115,7 +115,11 @@ var errHalted = errors.New("the upload was stopped")
 
 func (u *upload) sendLast() error {
 	u.ending.Store(true)
-	_, err := u.to.Write(lastChunk)
+	last := lastChunk
+	if lines := trailersBehind(u.from, u.client); len(lines) > 0 {
+		last = append(append([]byte("0\r\n"), lines...), lineEnd...)
+	}
+	_, err := u.to.Write(last)
 	return err
 }
 

@@ -96,43 +96,8 @@ func (c *chunks) trailerSection(b []byte, limits *Limits) (n int, err *Error) {
 		if err != nil {
 			return 0, err
 		}
-		if !mayTrail(name) {
+		if !grammar.MayTrail(name) {
 			return 0, errTrailer
 		}
 	}
-}
-
-// mayTrail refuses what frames, routes, authenticates or describes a message behind its content, where nobody looks for it (RFC 9110
-// §6.5.1), and what tells our own peers who asks. It refuses all that fasthttp does, which would fail in the middle of a handler.
-func mayTrail(name []byte) bool {
-	var scratch [len("proxy-authorization")]byte
-	if len(name) > len(scratch) {
-		return !isForwarded(name)
-	}
-	folded := scratch[:len(name)]
-	for i, c := range name {
-		folded[i] = foldName(c)
-	}
-	switch string(folded) {
-	case "host", "content-length", "transfer-encoding", "te", "trailer", "connection", "keep-alive", "upgrade", "expect",
-		"proxy-connection", "max-forwards", "range", "location",
-		"authorization", "proxy-authenticate", "proxy-authorization", "www-authenticate", "cookie", "set-cookie",
-		"content-encoding", "content-type", "content-range",
-		"x-tenant", "x-real-ip", "x-request-id", "forwarded":
-		return false
-	}
-	return !isForwarded(folded)
-}
-
-func isForwarded(name []byte) bool {
-	const prefix = "x-forwarded"
-	if len(name) < len(prefix) {
-		return false
-	}
-	for i := range len(prefix) {
-		if foldName(name[i]) != prefix[i] {
-			return false
-		}
-	}
-	return true
 }

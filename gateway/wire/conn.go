@@ -24,10 +24,17 @@ type Conn struct {
 	head   head
 	chunks chunks
 	left   int64 // bytes of content, or of chunk data, that are still to come
+	pace   Pace
+
+	trailers []byte // of the request
 
 	state   atomic.Int32
 	refused atomic.Pointer[Error]
 	opaque  bool // after Passthrough
+
+	pause   time.Duration // before the next request
+	resting bool
+	closes  time.Time // when an idle connection that rests is closed
 }
 
 // phase is what the next byte that is not ready belongs to.
@@ -50,6 +57,24 @@ const (
 	tunnel               // after Passthrough
 	closing              // Close or CloseIdle has been called
 )
+
+// Await waits for the first byte of a request: of the first one, or of the next one on a connection that rests. It reports false when
+// the connection can only be closed. A server that is begun after it holds no memory for a client that says nothing.
+func (c *Conn) Await() bool {
+	until := c.closes
+	if !c.resting {
+		until = time.Now().Add(c.limits.Idle)
+	}
+	c.resting = false
+	return c.awaitByte(until) == nil
+}
+
+// Resting reports whether the last Read ended because no request had come for Limits.Rest. The connection is still good then: who served
+// it may let go of it without closing it, and serve it again after Await.
+func (c *Conn) Resting() bool { return c.resting }
+
+// Pause has the Read that waits for the next request begin with a pause of d. Like Read it belongs to one goroutine.
+func (c *Conn) Pause(d time.Duration) { c.pause = d }
 
 // NewConn guards c, a TLS or a plain connection of a server.
 func NewConn(c net.Conn, limits Limits) *Conn {
@@ -115,13 +140,17 @@ func (c *Conn) advance(p []byte) (direct int, err error) {
 
 // nextHead waits for a request and makes its head ready. An io.EOF ends the connection without an answer.
 func (c *Conn) nextHead() error {
+	if c.pause > 0 {
+		time.Sleep(c.pause)
+		c.pause = 0
+	}
 	if c.buffer.len() == 0 {
 		if err := c.awaitRequest(); err != nil {
 			return err
 		}
 	}
 	c.state.CompareAndSwap(served, active) // the request was buffered behind the last one
-	c.head = head{}
+	c.head, c.trailers = head{}, nil
 	var until time.Time
 	for {
 		complete, refused := c.head.check(c.buffer.bytes(), &c.limits)
@@ -153,7 +182,27 @@ func (c *Conn) nextHead() error {
 // awaitRequest is the wait of an idle connection.
 func (c *Conn) awaitRequest() error {
 	c.state.CompareAndSwap(served, idle)
-	if c.buffer.fill(&c.clock, time.Now().Add(c.limits.Idle)) != nil || !c.state.CompareAndSwap(idle, active) {
+	now := time.Now()
+	until := now.Add(c.limits.Idle)
+	rests := c.limits.Rest > 0 && c.limits.Rest < c.limits.Idle
+	if rests {
+		until = now.Add(c.limits.Rest)
+	}
+	err := c.awaitByte(until)
+	if rests && isTimeout(err) {
+		c.resting, c.closes = true, now.Add(c.limits.Idle)
+	}
+	if err != nil {
+		return io.EOF
+	}
+	return nil
+}
+
+func (c *Conn) awaitByte(until time.Time) error {
+	if err := c.buffer.fill(&c.clock, until); err != nil {
+		return err
+	}
+	if !c.state.CompareAndSwap(idle, active) {
 		return io.EOF
 	}
 	return nil

@@ -4,6 +4,7 @@ import "time"
 
 // beginContent takes from the head how its content is framed (RFC 9112 §6.3). The method plays no part: a GET may have content too.
 func (c *Conn) beginContent() {
+	c.pace = Pace{}
 	switch {
 	case c.head.chunked:
 		c.phase, c.chunks = inChunkSize, chunks{}
@@ -35,9 +36,13 @@ func (c *Conn) foresee(b []byte) *Error {
 
 // readContent reads content straight into p, and never beyond its end.
 func (c *Conn) readContent(p []byte) (int, error) {
-	n, err := c.clock.read(p[:min(int64(len(p)), c.left)], time.Now().Add(c.limits.Body))
+	began := time.Now()
+	n, err := c.clock.read(p[:min(int64(len(p)), c.left)], began.Add(c.limits.Body-c.pace.waited))
 	if err != nil {
 		return 0, c.refuse(bodyError(err))
+	}
+	if !c.pace.Keep(n, time.Since(began), c.limits.Body) {
+		return 0, c.refuse(errBodyTimeout)
 	}
 	c.takeContent(int64(n))
 	c.settle()
@@ -68,8 +73,12 @@ func (c *Conn) nextFraming() *Error {
 			c.ready = n
 			return nil
 		}
-		if err := c.buffer.fill(&c.clock, time.Now().Add(c.limits.Body)); err != nil {
+		began := time.Now()
+		if err := c.buffer.fill(&c.clock, began.Add(c.limits.Body-c.pace.waited)); err != nil {
 			return bodyError(err)
+		}
+		if !c.pace.Keep(0, time.Since(began), c.limits.Body) {
+			return errBodyTimeout
 		}
 	}
 }
@@ -91,10 +100,20 @@ func (c *Conn) checkFraming(b []byte) (n int, err *Error) {
 	case inTrailer:
 		if n, err = c.chunks.trailerSection(b, &c.limits); n > 0 {
 			c.phase = inHead
+			c.keepTrailers(b[:n])
 		}
 	}
 	return n, err
 }
+
+// keepTrailers keeps a section less its empty line.
+func (c *Conn) keepTrailers(section []byte) {
+	c.trailers = append(c.trailers[:0], section[:len(section)-len("\r\n")]...)
+}
+
+// Trailers returns the fields that came behind the content, as lines that each end in CRLF. It belongs to who reads the content, once that
+// is at its end, and is valid until the next request.
+func (c *Conn) Trailers() []byte { return c.trailers }
 
 func bodyError(err error) *Error {
 	switch {

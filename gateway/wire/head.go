@@ -173,7 +173,7 @@ func (h *head) field(b []byte, line span, limits *Limits) *Error {
 // refuseAlias refuses Content_Length and the like, which a frontend may take for the field that frames the request.
 func refuseAlias(name []byte, framing string) *Error {
 	for i, c := range name {
-		if foldName(c) != framing[i] {
+		if grammar.FoldName(c) != framing[i] {
 			return nil
 		}
 	}

@@ -35,9 +35,11 @@ type Limits struct {
 	Headers int
 	// Idle is how long a connection may wait for the first byte of a request; 75 s. Then it is closed without an answer.
 	Idle time.Duration
+	// Rest is how long a Read waits for a request before it gives the connection up to Await; 0 for as long as Idle.
+	Rest time.Duration
 	// Header is how long a head may take from its first byte to its last; 10 s. Then 408.
 	Header time.Duration
-	// Body is how long a client may send nothing while its content is awaited; 30 s. Then 408.
+	// Body is how long a client may be waited for while it sends nothing of its content, and in all for each KiB of it; 30 s. Then 408.
 	Body time.Duration
 	// Write is how long a client may take to accept 64 KiB of an answer; 30 s at least, twice that at most. Then the write fails.
 	Write time.Duration

@@ -18,8 +18,9 @@ func (a *ACME) classify(ctx context.Context, err error, doing string) *Error {
 	if errors.As(err, &known) {
 		return known
 	}
-	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errPatience) {
-		return newError(Local, err, "the order was given up: %v", context.Cause(ctx))
+	if why := context.Cause(ctx); why != nil && !errors.Is(why, errPatience) {
+		// err need not be why: the CA may have answered, or closed, in the same moment.
+		return newError(Local, fmt.Errorf("%w: %w", why, err), "the order was given up: %v", why)
 	}
 	status, wait := notesOf(ctx).read()
 	if problem, ok := problemOf(err); ok {

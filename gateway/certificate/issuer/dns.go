@@ -19,59 +19,44 @@ import (
 	"github.com/libdns/libdns"
 	"github.com/libdns/rfc2136"
 	"github.com/libdns/route53"
+
+	"metahub/tenant"
 )
 
 // DNSProvider sets and deletes the records that prove a domain by DNS-01. It may be used at once.
 type DNSProvider = certmagic.DNSProvider
 
-// provider is a row of the table: what a kind is set up with, and how.
-type provider struct {
-	required, optional []string
-	open               func(settings map[string]string) (DNSProvider, error)
-}
+// opener sets up a provider with the settings of its kind.
+type opener func(settings map[string]string) (DNSProvider, error)
 
-// providers is the table; it is a function, since nothing may change it.
-func providers() map[string]provider {
-	return map[string]provider{
-		"cloudflare": {required: []string{"api_token"}, optional: []string{"zone_token"}, open: openCloudflare},
-		"hetzner":    {required: []string{"api_token"}, open: openHetzner},
-		"rfc2136":    {required: []string{"server", "key_name", "key"}, optional: []string{"key_alg"}, open: openRFC2136},
-		"route53": {optional: []string{"access_key_id", "secret_access_key", "region", "session_token", "hosted_zone_id"},
-			open: openRoute53},
-	}
-}
-
-// DNSProviders are the kinds there are.
-func DNSProviders() []string { return slices.Sorted(maps.Keys(providers())) }
-
-// DNSSettings are the settings of a kind; ok is false for a kind that there is not.
-func DNSSettings(kind string) (required, optional []string, ok bool) {
-	p, ok := providers()[kind]
-	return p.required, p.optional, ok
+// openers is how each kind is opened; package tenant says what it is set up with. It is a function, since nothing may change it.
+func openers() map[string]opener {
+	return map[string]opener{"cloudflare": openCloudflare, "hetzner": openHetzner, "rfc2136": openRFC2136, "route53": openRoute53}
 }
 
 // NewDNSProvider sets up a provider. It speaks to nobody yet; its errors name settings and never show their values.
 func NewDNSProvider(kind string, settings map[string]string) (DNSProvider, error) {
-	p, ok := providers()[kind]
-	if !ok {
-		return nil, fmt.Errorf("DNS provider %q is none of %s", kind, strings.Join(DNSProviders(), ", "))
+	open := openers()[kind]
+	required, optional, ok := tenant.DNSSettings(kind)
+	if !ok || open == nil {
+		return nil, fmt.Errorf("DNS provider %q is none of %s", kind, strings.Join(tenant.DNSKinds(), ", "))
 	}
 	var faults []error
-	for _, name := range p.required {
+	for _, name := range required {
 		if settings[name] == "" {
 			faults = append(faults, fmt.Errorf("DNS provider %q needs %q", kind, name))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		if !slices.Contains(p.required, name) && !slices.Contains(p.optional, name) {
-			all := strings.Join(slices.Concat(p.required, p.optional), ", ")
+		if !slices.Contains(required, name) && !slices.Contains(optional, name) {
+			all := strings.Join(slices.Concat(required, optional), ", ")
 			faults = append(faults, fmt.Errorf("DNS provider %q has no setting %q; it has %s", kind, name, all))
 		}
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	return p.open(settings)
+	return open(settings)
 }
 
 func openCloudflare(s map[string]string) (DNSProvider, error) {

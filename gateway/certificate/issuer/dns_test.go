@@ -4,10 +4,13 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"metahub/gateway/certificate/acmetest"
+	"metahub/tenant"
 )
 
 // A wildcard by DNS-01: the record goes by a signed update (RFC 2136, RFC 8945) to a BIND, which Pebble resolves through.
@@ -75,11 +78,11 @@ func TestDNSProviderSettings(t *testing.T) {
 	f("route53", map[string]string{"access_key_id": "s3cret"}, "secret_access_key")
 	f("route53", map[string]string{"region": "eu-central-1"})
 	f("godaddy", nil, "cloudflare, hetzner, rfc2136, route53")
+}
 
-	if required, optional, ok := DNSSettings("rfc2136"); !ok || len(required) != 3 || len(optional) != 1 {
-		t.Errorf("%q %q %v", required, optional, ok)
-	}
-	if _, _, ok := DNSSettings("godaddy"); ok {
-		t.Error("settings of a provider that there is not")
+// Whatever tenants.yaml may name can be opened, and nothing else.
+func TestDNSKindsAreThoseOfTheConfiguration(t *testing.T) {
+	if got, want := slices.Sorted(maps.Keys(openers())), tenant.DNSKinds(); !slices.Equal(got, want) {
+		t.Errorf("%q can be opened, and %q be declared", got, want)
 	}
 }

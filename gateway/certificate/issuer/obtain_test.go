@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -204,6 +205,10 @@ func TestOrderGivenUp(t *testing.T) {
 	wantError(t, err, Local, "given up")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v does not wrap context.Canceled", err)
+	}
+	// The CA may have closed in the same moment.
+	if err := a.classify(ctx, io.ErrUnexpectedEOF, ""); err.Kind != Local || !errors.Is(err, context.Canceled) || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%v is %v, and wraps %v", err, err.Kind, err.Err)
 	}
 }
 

@@ -6,14 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"math"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/mholt/acmez/v3/acme"
+
+	"metahub/gateway/certificate/spread"
 )
 
 // Window is when a CA suggests to renew a certificate (RFC 9773 §4.2).
@@ -37,14 +37,7 @@ const (
 // At is the moment in the window at which to renew the certificate of a domain. It follows from the domain, so that a restart does not draw
 // another one, and spreads domains evenly over the window.
 func (w Window) At(domain string) time.Time {
-	hash := fnv.New64a()
-	hash.Write([]byte(domain))
-	mixed := hash.Sum64()
-	mixed ^= mixed >> 33 // FNV leaves the upper bits of alike names alike
-	mixed *= 0xff51afd7ed558ccd
-	mixed ^= mixed >> 33
-	share := float64(mixed) / math.MaxUint64
-	return w.Start.Add(time.Duration(share * float64(min(w.End.Sub(w.Start), maxWindow))))
+	return w.Start.Add(time.Duration(spread.Of(domain) * float64(min(w.End.Sub(w.Start), maxWindow))))
 }
 
 // RenewalInfo asks when to renew a certificate. It wraps ErrNoRenewalInfo when the CA has no such information at all or none about this

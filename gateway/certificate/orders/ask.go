@@ -3,11 +3,12 @@ package orders
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"runtime/debug"
 	"time"
 
 	"go.uber.org/zap"
+
+	"metahub/gateway/certificate/spread"
 )
 
 const (
@@ -35,21 +36,12 @@ func (q *Queue) askFirst(e *entry, now moment, pause time.Duration) {
 	if q.askCA == nil {
 		return
 	}
-	spread := q.askSpread
+	within := q.askSpread
 	if e.renewAt.sub(now) < nearRenewal {
-		spread = min(spread, nearSpread)
+		within = min(within, nearSpread)
 		pause = min(pause, nearSpread)
 	}
-	q.asks.put(e, int64(now.add(pause+time.Duration(shareOf(e.name)*float64(spread)))))
-}
-
-// shareOf is a stable number in [0, 1) of a domain's own.
-func shareOf(domain string) float64 {
-	hash := fnv.New32a()
-	hash.Write([]byte(domain))
-	sum := hash.Sum32()
-	sum = (sum ^ sum>>15) * 0x2c1b3c6d // FNV leaves the upper bits of alike names alike
-	return float64(sum^sum>>12) / (1 << 32)
+	q.asks.put(e, int64(now.add(pause+time.Duration(spread.Of(e.name)*float64(within)))))
 }
 
 // nextAsk returns the question that is due, nil when there is none. Only what is active is asked about: the renewal of all else is due.

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+
+	"metahub/gateway/certificate/spread"
 )
 
 // Folder is the prefix of all records in the storage.
@@ -137,13 +139,5 @@ func RenewAt(domain string, notBefore, notAfter time.Time) time.Time {
 	if life <= 0 {
 		return notBefore
 	}
-	hash := uint32(2166136261) // FNV-1a
-	for i := range len(domain) {
-		hash = (hash ^ uint32(domain[i])) * 16777619
-	}
-	hash ^= hash >> 15 // FNV leaves the upper bits of alike names alike
-	hash *= 0x2c1b3c6d
-	hash ^= hash >> 12
-	share := float64(hash) / (1 << 32)
-	return notBefore.Add(time.Duration((0.6 + 0.15*share) * float64(life)))
+	return notBefore.Add(time.Duration((0.6 + 0.15*spread.Of(domain)) * float64(life)))
 }

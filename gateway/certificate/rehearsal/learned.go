@@ -23,34 +23,13 @@ type learned struct {
 
 type sighting struct {
 	address   netip.Addr
-	asserted  bool // by the caller of Learn
 	witnesses []string
 }
 
-func (s sighting) weight() int {
-	if s.asserted {
-		return maxWitnesses + 1
-	}
-	return len(s.witnesses)
-}
+func (s sighting) weight() int { return len(s.witnesses) }
 
 // see notes that a rehearsal of a domain met this server at an address.
 func (l *learned) see(address netip.Addr, domain string) {
-	l.note(address, func(s *sighting) {
-		if len(s.witnesses) < maxWitnesses && !slices.Contains(s.witnesses, domain) {
-			s.witnesses = append(s.witnesses, domain)
-		}
-	})
-}
-
-// assert notes what is known for sure.
-func (l *learned) assert(address netip.Addr) {
-	if address.IsValid() {
-		l.note(address, func(s *sighting) { s.asserted = true })
-	}
-}
-
-func (l *learned) note(address netip.Addr, change func(*sighting)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	address = address.Unmap()
@@ -60,7 +39,10 @@ func (l *learned) note(address netip.Addr, change func(*sighting)) {
 		l.sighted = append(l.sighted, sighting{address: address})
 		at = len(l.sighted) - 1
 	}
-	change(&l.sighted[at])
+	s := &l.sighted[at]
+	if len(s.witnesses) < maxWitnesses && !slices.Contains(s.witnesses, domain) {
+		s.witnesses = append(s.witnesses, domain)
+	}
 }
 
 func (l *learned) index(address netip.Addr) int {

@@ -117,9 +117,8 @@ func TestLearnedIsBoundedAndWeighed(t *testing.T) {
 	if got := l.best(all); !slices.Equal(got, parse("198.51.100.4", "2001:db8::4")) {
 		t.Errorf("the best are %v", got)
 	}
-	l.assert(netip.MustParseAddr("198.51.100.5"))
-	if got := l.best(all); got[0] != netip.MustParseAddr("198.51.100.5") || !l.holds(server) {
-		t.Errorf("the best are %v", got)
+	if !l.holds(server) {
+		t.Error("an address with many witnesses is forgotten")
 	}
 	if got := l.best(func(address netip.Addr) bool { return address.Is6() }); !slices.Equal(got, parse("2001:db8::4")) {
 		t.Errorf("the usable are %v", got)

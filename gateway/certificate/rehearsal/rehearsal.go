@@ -33,7 +33,7 @@ const (
 type Config struct {
 	// Resolver is the "host:port" of a recursive resolver; empty: those of /etc/resolv.conf.
 	Resolver string
-	// Addresses are this server's own, as the Internet sees them. Empty: those that Learn holds are named in sentences.
+	// Addresses are this server's own, as the Internet sees them. Empty: those at which rehearsals have met it are named in sentences.
 	Addresses []netip.Addr
 	// Port is where the challenge is asked for; 0 is 80, the only one that a public CA asks.
 	Port int
@@ -133,14 +133,6 @@ func (r *Rehearsal) checkHost(ctx, lookups context.Context, s Subject) error {
 		}
 	}
 	return r.judge(found, findings)
-}
-
-// Learn remembers addresses of this server, at most 16, for sentences where Config.Addresses is empty. Rehearse remembers by itself
-// those at which it has met this server.
-func (r *Rehearsal) Learn(addresses ...netip.Addr) {
-	for _, address := range addresses {
-		r.learned.assert(address)
-	}
 }
 
 // suggested are the addresses to tell to a domain's owner.

@@ -93,7 +93,7 @@ func TestSlowDrip(t *testing.T) {
 		drip(conn, "x")
 	})
 	r := w.rehearsal()
-	r.visit = 300 * time.Millisecond
+	r.visit = time.Second // within which the head must come
 	begun := time.Now()
 	foreigner(t, w, r)
 

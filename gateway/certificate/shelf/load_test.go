@@ -99,7 +99,7 @@ func TestTorn(t *testing.T) {
 	// a sound one heals it
 	put(t, s, "ensotek.de", good)
 	serves(t, s, "ensotek.de", good)
-	s.Remove("ensotek.de")
+	s.remove("ensotek.de")
 	s.Expect("ensotek.de")
 	absentFrom(t, s, "ensotek.de")
 	said(2)
@@ -199,7 +199,7 @@ func TestOvertaken(t *testing.T) {
 			s.Expect("ensotek.de")
 			s.Lookup([]byte("ensotek.de"), time.Now())
 			check(t, s, disk)
-			s.Remove("ensotek.de")
+			s.remove("ensotek.de")
 			if n := s.tails.size(); n != 0 {
 				t.Errorf("chains of %d bytes are left", n)
 			}
@@ -208,7 +208,7 @@ func TestOvertaken(t *testing.T) {
 	f("put", func(s *Shelf, _ *disk) { s.Put("ensotek.de", young) }, func(t *testing.T, s *Shelf, _ *disk) {
 		serves(t, s, "ensotek.de", young)
 	})
-	f("remove", func(s *Shelf, _ *disk) { s.Remove("ensotek.de") }, func(t *testing.T, s *Shelf, d *disk) {
+	f("remove", func(s *Shelf, _ *disk) { s.remove("ensotek.de") }, func(t *testing.T, s *Shelf, d *disk) {
 		absentFrom(t, s, "ensotek.de")
 		if n := d.loads.Load(); n != 1 {
 			t.Errorf("%d reads", n)

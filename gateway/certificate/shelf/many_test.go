@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"metahub/gateway/certificate/record"
+	"metahub/gateway/certificate/ring"
 	"metahub/tenant"
 )
 
@@ -119,7 +120,7 @@ func measure(t *testing.T, folder string, n int) (f figures) {
 	f.Touched = resident("VmRSS")
 	f.Stats = s.Stats()
 	for i := range s.shards {
-		s.shards[i].parsed = newParsed(defaultCapacity / shards)
+		s.shards[i].parsed = ring.New[ready](defaultCapacity / shards)
 	}
 	f.ColdP50, f.ColdP99, f.ColdMax = timeLookups(t, s, n)
 	f.Put = timePuts(t, s, folder, n)

@@ -28,7 +28,7 @@ func FuzzPut(f *testing.F) {
 		if _, ok := s.Leaf(domain); ok != (err == nil) {
 			t.Fatalf("Leaf is there: %v, after %v", ok, err)
 		}
-		s.Remove(domain)
+		s.remove(domain)
 		s.Expect(domain)
 		if got := s.Lookup(keyOf(domain), early); (got != nil) != (err == nil) {
 			t.Fatalf("Lookup = %v, and Put failed with %v", got, err)

@@ -41,7 +41,7 @@ func TestAtOnce(t *testing.T) {
 			for i := range domains {
 				put(t, s, names[i], texts[i][1])
 				serves(t, s, names[i], texts[i][1])
-				s.Remove(names[i])
+				s.remove(names[i])
 			}
 			if got := s.Stats(); got.Packed+got.Expected+got.Parsed != 0 || s.tails.size() != 0 {
 				t.Errorf("stats %+v, chains of %d bytes", got, s.tails.size())
@@ -61,7 +61,7 @@ func work(t *testing.T, s *Shelf, names []string, texts [][][]byte, random *rand
 				t.Error(err)
 			}
 		case 3:
-			s.Remove(names[i])
+			s.remove(names[i])
 		case 4:
 			s.Expect(names[i])
 		case 5:
@@ -119,5 +119,5 @@ func TestSlowParse(t *testing.T) {
 		check(s)
 	}
 	f(func(s *Shelf) { put(t, s, "ensotek.de", young) }, func(s *Shelf) { serves(t, s, "ensotek.de", young) })
-	f(func(s *Shelf) { s.Remove("ensotek.de") }, func(s *Shelf) { absentFrom(t, s, "ensotek.de") })
+	f(func(s *Shelf) { s.remove("ensotek.de") }, func(s *Shelf) { absentFrom(t, s, "ensotek.de") })
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"metahub/gateway/certificate/ring"
 )
 
 // shard holds the domains of one part of the hash's range under one lock, which is held for microseconds: nothing is read or parsed
@@ -13,12 +15,18 @@ import (
 type shard struct {
 	mu       sync.RWMutex
 	packed   packedTable
-	parsed   parsedCache
+	parsed   ring.Ring[ready]
 	tails    *tails // shared by all shards; its lock is only taken inside mu or alone
 	versions uint64 // one for each content that an entry ever had
 	unread   int    // entries that are a name only
 
 	hits, cold, loaded, expired atomic.Uint64
+}
+
+// ready is a certificate that was parsed. It goes with its entry.
+type ready struct {
+	certificate *tls.Certificate
+	notAfter    int64
 }
 
 // state is what a lookup meets.
@@ -43,7 +51,7 @@ type found struct {
 func (sh *shard) find(hash uint32, key []byte, now int64) found {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	if p := sh.parsed.get(key); p != nil {
+	if p, ok := sh.parsed.Get(key); ok {
 		if now > p.notAfter {
 			sh.expired.Add(1)
 			return found{state: expired}
@@ -70,7 +78,7 @@ func (sh *shard) keepParsed(hash uint32, key []byte, m material, certificate *tl
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if e, ok := sh.packed.get(hash, key); ok && e.version() == m.version {
-		sh.parsed.put(string(key), certificate, m.notAfter)
+		sh.parsed.Put(string(key), ready{certificate, m.notAfter})
 	}
 }
 
@@ -114,15 +122,10 @@ func (sh *shard) letGo(hash uint32, key []byte) {
 		sh.unread--
 	}
 	sh.tails.drop(e.tail())
-	sh.parsed.remove(string(key))
+	sh.parsed.Remove(string(key))
 }
 
-func (sh *shard) remove(hash uint32, key []byte) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	sh.drop(hash, key)
-}
-
+// drop forgets a key under the lock.
 func (sh *shard) drop(hash uint32, key []byte) {
 	sh.letGo(hash, key)
 	sh.packed.remove(hash, key)
@@ -188,7 +191,7 @@ func (sh *shard) addTo(sum *Stats) {
 	defer sh.mu.RUnlock()
 	sum.Expected += sh.unread
 	sum.Packed += sh.packed.used - sh.unread
-	sum.Parsed += len(sh.parsed.places)
+	sum.Parsed += sh.parsed.Len()
 	sum.Bytes += sh.packed.arena.size()
 	sum.Hits += sh.hits.Load()
 	sum.Cold += sh.cold.Load()

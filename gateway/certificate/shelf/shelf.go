@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"metahub/gateway/certificate/record"
+	"metahub/gateway/certificate/ring"
 )
 
 const (
@@ -82,7 +83,7 @@ func newShelf(config Config, newChunk chunkMaker) *Shelf {
 	for i := range s.shards {
 		s.shards[i].tails = &s.tails
 		s.shards[i].packed.arena.newChunk = newChunk
-		s.shards[i].parsed = newParsed((capacity + shards - 1) / shards)
+		s.shards[i].parsed = ring.New[ready]((capacity + shards - 1) / shards)
 	}
 	return s
 }
@@ -140,14 +141,6 @@ func (s *Shelf) Put(domain string, text []byte) (Info, error) {
 	sh.put(hash, c)
 	s.faults.forget(domain)
 	return c.info(), nil
-}
-
-// Remove forgets a domain.
-func (s *Shelf) Remove(domain string) {
-	key := keyOf(domain)
-	sh, hash := s.shardOf(key)
-	sh.remove(hash, key)
-	s.faults.forget(domain)
 }
 
 // Info tells of a domain's certificate. It is false for what is absent, and for what is expected and has not been read.

@@ -39,8 +39,8 @@ func TestPutAndLookup(t *testing.T) {
 		t.Errorf("stats %+v", got)
 	}
 
-	s.Remove("ensotek.de")
-	s.Remove("ensotek.de")
+	s.remove("ensotek.de")
+	s.remove("ensotek.de")
 	absentFrom(t, s, "ensotek.de")
 	if got := s.Stats(); got.Packed != 0 || got.Parsed != 0 || s.tails.size() != 0 {
 		t.Errorf("stats %+v, chains of %d bytes", got, s.tails.size())
@@ -59,7 +59,7 @@ func TestWildcard(t *testing.T) {
 	if _, ok := s.Info("*.ensotek.de"); !ok {
 		t.Error("no info under the domain's own name")
 	}
-	s.Remove("*.ensotek.de")
+	s.remove("*.ensotek.de")
 	absentFrom(t, s, ".ensotek.de")
 }
 

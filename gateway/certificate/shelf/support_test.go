@@ -200,3 +200,13 @@ func absentFrom(t testing.TB, s *Shelf, key string) {
 		t.Fatalf("there is a certificate for %q", key)
 	}
 }
+
+// remove forgets a domain, as a lookup does whose file has gone.
+func (s *Shelf) remove(domain string) {
+	key := keyOf(domain)
+	sh, hash := s.shardOf(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.drop(hash, key)
+	s.faults.forget(domain)
+}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package frontend
+
+func makePipe(string) error { return nil }
