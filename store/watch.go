@@ -105,22 +105,33 @@ func (d *deployment) endStream(t *tenant.Tenant, stream *mongo.ChangeStream, cur
 	}
 }
 
+// openStream begins a stream. Who gives up meanwhile leaves the server a moment to answer: a stream that it has begun and nobody knows of
+// stays open there for minutes.
 func (d *deployment) openStream(ctx context.Context, t *tenant.Tenant, w Watch) (*mongo.ChangeStream, error) {
-	starting, cancel := context.WithTimeout(ctx, watchStart)
-	defer cancel()
-	client, err := d.connected(starting)
+	connecting, connected := context.WithTimeout(ctx, watchStart)
+	defer connected()
+	client, err := d.connected(connecting)
 	if err != nil {
-		return nil, d.connectFailed(starting, t, err)
+		return nil, d.connectFailed(connecting, t, err)
 	}
+	starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), watchStart)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(watchEnd, cancel) })()
 	opts := options.ChangeStream().SetFullDocument(options.UpdateLookup).SetMaxAwaitTime(watchAwait)
 	if w.After != nil {
 		opts.SetStartAfter(w.After) // behind an invalidation, too, where resumeAfter would be refused
 	}
 	stream, err := client.Database(t.Database.Name).Watch(starting, w.Stages, opts)
-	if err == nil {
-		return stream, nil
+	switch {
+	case ctx.Err() != nil && err == nil:
+		d.endStream(t, stream, stream.ID())
+		return nil, d.judge(ctx, context.Cause(ctx))
+	case ctx.Err() != nil:
+		return nil, d.judge(ctx, err)
+	case err != nil:
+		return nil, d.judgeStart(starting, err, w.After != nil)
 	}
-	return nil, d.judgeStart(starting, err, w.After != nil)
+	return stream, nil
 }
 
 // judgeStart tells a server that refuses to begin a stream from one that cannot just now.

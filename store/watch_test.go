@@ -191,3 +191,46 @@ func TestWatchThatBreaks(t *testing.T) {
 		t.Errorf("from where it was comes %q", operation)
 	}
 }
+
+// Who leaves while the server begins a stream leaves none behind there, and waits for no server that does not answer.
+func TestWatchLeftBeforeItOpens(t *testing.T) {
+	changes := &mongod.Changes{}
+	asked, answer := make(chan struct{}, 1), make(chan struct{})
+	server, err := mongod.Start(func(ctx context.Context, command bsoncore.Document) bsoncore.Document {
+		reply := changes.Answer(ctx, command)
+		if mongod.Name(command) == "aggregate" {
+			asked <- struct{}{}
+			select {
+			case <-answer:
+			case <-ctx.Done():
+			}
+		}
+		return reply
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	s := open(t, store.Config{})
+	one := newTenant("one", server.URI("one"))
+	canceled := func(err error) bool { return errors.Is(err, context.Canceled) }
+
+	w := watch(t, s, one, nil)
+	<-asked
+	begun := time.Now()
+	w.cancel()
+	w.wantError("a server that does not answer", canceled)
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("it took %v to leave a server that does not answer", took)
+	}
+
+	left := watch(t, s, one, nil)
+	<-asked
+	left.cancel()
+	close(answer)
+	left.wantError("a stream that opens too late", canceled)
+	eventually(t, "the server has only the stream whose answer it has kept back", func() bool { return changes.Open() == 1 })
+	if status := s.Status()[0]; !status.Available || status.Watches != 0 {
+		t.Errorf("the status is %+v", status)
+	}
+}
