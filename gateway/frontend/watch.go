@@ -20,7 +20,7 @@ type leaver interface {
 }
 
 // OnLeave calls f in a goroutine of its own when the client of a fasthttp connection leaves: on HTTP/1.1 on Linux only. stop takes that back,
-// and must be called before the request has ended; it reports false when f has been called, and may not have returned yet.
+// once, and before the request has ended if the client has not left; it reports false when f has been called, and may not have returned yet.
 func (s *Server) OnLeave(client net.Conn, f func()) (stop func() bool) {
 	if client, ok := client.(leaver); ok {
 		return client.OnLeave(f)

@@ -3,6 +3,7 @@ package http2
 import (
 	"errors"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
 	"golang.org/x/net/http2"
@@ -85,26 +86,34 @@ func (s *Stream) recycle() {
 // Conn returns the connection that the stream is on.
 func (s *Stream) Conn() *Conn { return s.conn }
 
-// OnLeave calls f in a goroutine of its own when the client resets the stream or is gone. stop takes that back, before the stream has ended; it
+// OnLeave calls f in a goroutine of its own when the client resets the stream or is gone. stop takes that back, at any time but only once; it
 // reports false when f has been called, and may not have returned yet.
 func (s *Stream) OnLeave(f func()) (stop func() bool) {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
 	l := s.newLeaver()
-	l.conn, l.f, l.left = s.conn, f, false
+	l.f = f
+	l.state.Store(leaverWaits)
 	if s.failed != nil {
 		l.leave()
 	}
 	return l.stop
 }
 
-// leaver is who wants to know when a client leaves. Its f is of conn.mu, and nil once it was called or taken back.
+// leaver is who wants to know when a client leaves. It is one request's until its stop is called, which may be after the stream has ended.
 type leaver struct {
-	conn *Conn
-	f    func()
-	left bool
-	stop func() bool // stay, made once
+	f     func()
+	state atomic.Uint32
+	stop  func() bool // stay, made once
 }
+
+// The states of a leaver. It goes from the first to one of the others.
+const (
+	leaverWaits uint32 = iota
+	leaverTold
+	leaverStopped
+	leaverDropped // the stream has ended
+)
 
 // newLeaver returns one that the stream had for an earlier request, if there is one left.
 func (s *Stream) newLeaver() *leaver {
@@ -120,30 +129,26 @@ func (s *Stream) newLeaver() *leaver {
 }
 
 func (l *leaver) leave() {
-	if l.f != nil {
+	if l.state.CompareAndSwap(leaverWaits, leaverTold) {
 		go l.f()
-		l.f, l.left = nil, true
 	}
 }
 
 func (l *leaver) stay() bool {
-	c := l.conn
-	if c == nil { // the stream has ended
-		return true
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l.f = nil
-	return !l.left
+	return l.state.CompareAndSwap(leaverWaits, leaverStopped) || l.state.Load() == leaverDropped
 }
 
-// dropLeavers keeps a few for the next request.
+// dropLeavers keeps a few for the next request: of those whose stop is yet to come, none.
 func (s *Stream) dropLeavers() {
 	if len(s.leavers) > 4 {
 		s.leavers = nil
 	}
-	for _, l := range s.leavers {
-		l.conn, l.f = nil, nil
+	for i, l := range s.leavers {
+		if l.state.CompareAndSwap(leaverWaits, leaverDropped) || l.state.Load() == leaverTold {
+			s.leavers[i] = nil
+		} else {
+			l.f = nil
+		}
 	}
 	s.leavers = s.leavers[:0]
 }
