@@ -99,6 +99,7 @@ func FuzzCloseUp(f *testing.F) {
 			want = append(want, v.Value...)
 		}
 		size, _, ok := bsoncore.ReadLength(array)
+		ok = ok && size >= 5 // the driver lets a shorter array pass as well
 		docs, n, taken := closeUp(bytes.Clone(array))
 		if err == nil && ok && int(size) == len(array) && (!taken || n != len(values) || !bytes.Equal(docs, want)) {
 			t.Errorf("%x: %d documents %x, %v; want %d, %x", array, n, docs, taken, len(values), want)
