@@ -117,7 +117,7 @@ type element struct {
 
 // nextElement cuts the first element of body, which is not empty, from what follows it.
 func nextElement(body []byte) (e element, rest []byte, ok bool) {
-	end := bytes.IndexByte(body[1:], 0)
+	end := indexZero(body[1:])
 	if end < 0 {
 		return e, nil, false
 	}

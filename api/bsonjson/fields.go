@@ -65,6 +65,9 @@ func (f *Fields) add(path string) {
 // below returns the paths that continue under key, or nil. A key with dots in it is taken as the path that it spells, so that the field
 // "smtp.password" is hidden with "smtp.password" wherever it is.
 func (f *Fields) below(key []byte) *Fields {
+	if child := f.children[string(key)]; child != nil {
+		return child // so the key has no dots
+	}
 	for {
 		first, rest, dotted := bytes.Cut(key, []byte{'.'})
 		f = f.children[string(first)]
