@@ -44,6 +44,7 @@ type server struct {
 	gateway   *gateway.Gateway
 	demo      string // the file with the demo's passwords, where there is one
 	parts     []part // what runs, in the order in which it was started
+	ballast   []byte
 }
 
 // part is something that runs until it is stopped.
@@ -56,7 +57,7 @@ type part struct {
 // start builds all parts and starts them, each on those before it: nothing listens for clients until everything behind it works. When
 // one fails those before it are stopped again.
 func start(source tenant.Source, log *zap.Logger) (_ *server, err error) {
-	s := &server{log: log, source: source}
+	s := &server{log: log, source: source, ballast: newBallast()}
 	defer func() {
 		if err != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
