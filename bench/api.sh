@@ -4,6 +4,7 @@
 #   bench/api.sh                             # 5 interleaved rounds of 3 s each
 #   ROUNDS=9 D=5 C=32 bench/api.sh
 #   METAHUBS="before=./old after=" CASES=list bench/api.sh     # binaries next to each other; an empty path is built from here
+#   PEERS= bench/api.sh                                        # without Express
 #
 # Both sides end TLS with the same P-256 certificate, write an access log, and ask one database that answers with the same 20 localized
 # documents of 5 KB (bench/api, over MongoDB's wire protocol). Before anything is measured their answers are compared byte by byte. The cases:
@@ -17,9 +18,9 @@
 # afterwards), nginx, h2load (nghttp2-client), curl and openssl.
 set -eu
 cd "$(dirname "$0")/.."
-rounds=${ROUNDS:-5} seconds=${D:-3} connections=${C:-16} cases=${CASES:-list 304 recheck} metahubs=${METAHUBS:-metahub=}
+rounds=${ROUNDS:-5} seconds=${D:-3} connections=${C:-16} cases=${CASES:-list 304 recheck} metahubs=${METAHUBS:-metahub=} peers=${PEERS-express}
 . bench/peers.bash
-for tool in node npm; do
+for tool in ${peers:+node npm}; do
 	command -v "$tool" >/dev/null || { echo "api.sh: $tool is not installed" >&2; exit 1; }
 done
 certify list.localhost recheck.localhost
@@ -93,7 +94,7 @@ ask() {
 }
 
 start_database
-start_express
+[ -z "$peers" ] || start_express
 for pair in $metahubs; do
 	start_api "${pair%%=*}" "${pair#*=}"
 done
