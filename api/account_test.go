@@ -3,10 +3,8 @@ package api_test
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -14,28 +12,10 @@ import (
 // openModels are the built-in models, with users that register themselves.
 func openModels(t *testing.T) fs.FS {
 	t.Helper()
-	files := fstest.MapFS{}
-	for _, name := range []string{"_defs.yaml", "users.yaml"} {
-		content, err := fs.ReadFile(os.DirFS("models"), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[name] = &fstest.MapFile{Data: content}
-	}
-	users := string(files["users.yaml"].Data)
-	for _, change := range [][2]string{
-		{"timestamps: true\n", "timestamps: true\ncreate: public\n"},
-		{"name: { type: string,", "name: { x-write: public, type: string,"},
-		{"email: { type: string,", "email: { x-write: public, type: string,"},
-		{"password: { type: string,", "password: { x-write: public, type: string,"},
-	} {
-		if !strings.Contains(users, change[0]) {
-			t.Fatalf("the users' model has no %q", change[0])
-		}
-		users = strings.Replace(users, change[0], change[1], 1)
-	}
-	files["users.yaml"].Data = []byte(users)
-	return files
+	return usersAs(t, "timestamps: true\n", "timestamps: true\ncreate: public\n",
+		"name: { type: string,", "name: { x-write: public, type: string,",
+		"email: { type: string,", "email: { x-write: public, type: string,",
+		"password: { type: string,", "password: { x-write: public, type: string,")
 }
 
 func TestRegister(t *testing.T) {

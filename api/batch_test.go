@@ -15,7 +15,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
 	"metahub/bench/mongod"
-	"metahub/tenant"
 )
 
 // batchOf is the address of a batch.
@@ -137,12 +136,7 @@ func TestExportInFlatMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	one := newTenant(anna)
-	one.Database.URI = tenant.NewSecret(server.URI(anna))
-	s := newSiteFor(t, nil, one)
-	if err := s.api.CreateUser(t.Context(), one, "Admin", adminEmail, password, "admin"); err != nil {
-		t.Fatal(err)
-	}
+	s := newSiteAt(t, nil, server.URI(anna))
 	request, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.address+"/api/products/_export", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -14,14 +14,20 @@ import (
 	"metahub/tenant"
 )
 
-// What another gateway, or another program, writes between our reading and our writing is not written over.
-func TestChangeThatIsOvertaken(t *testing.T) {
-	databases := store.New(store.Config{Data: t.TempDir(), Patience: time.Minute})
+func openStore(t *testing.T, config store.Config) *store.Store {
+	t.Helper()
+	databases := store.New(config)
 	t.Cleanup(func() {
 		if err := databases.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
+	return databases
+}
+
+// What another gateway, or another program, writes between our reading and our writing is not written over.
+func TestChangeThatIsOvertaken(t *testing.T) {
+	databases := openStore(t, store.Config{Data: t.TempDir(), Patience: time.Minute})
 	models, err := LoadModels(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -63,12 +69,7 @@ func TestChangeThatIsOvertaken(t *testing.T) {
 
 // What has changed since the precondition was looked at is not deleted.
 func TestRemovalThatIsOvertaken(t *testing.T) {
-	databases := store.New(store.Config{Data: t.TempDir()})
-	t.Cleanup(func() {
-		if err := databases.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+	databases := openStore(t, store.Config{Data: t.TempDir()})
 	models, err := LoadModels(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -16,8 +17,8 @@ import (
 
 const me = "/api/users/account/me"
 
-// usersAs are the built-in models with a part of the users' replaced.
-func usersAs(t *testing.T, old, changed string) fs.FS {
+// usersAs are the built-in models with parts of the users' replaced: each behind the one that stands there.
+func usersAs(t *testing.T, replaced ...string) fs.FS {
 	t.Helper()
 	files := fstest.MapFS{}
 	for _, name := range []string{"_defs.yaml", "users.yaml"} {
@@ -28,10 +29,13 @@ func usersAs(t *testing.T, old, changed string) fs.FS {
 		files[name] = &fstest.MapFile{Data: content}
 	}
 	users := string(files["users.yaml"].Data)
-	if !strings.Contains(users, old) {
-		t.Fatalf("the users' model has no %q", old)
+	for pair := range slices.Chunk(replaced, 2) {
+		if !strings.Contains(users, pair[0]) {
+			t.Fatalf("the users' model has no %q", pair[0])
+		}
+		users = strings.Replace(users, pair[0], pair[1], 1)
 	}
-	files["users.yaml"].Data = []byte(strings.Replace(users, old, changed, 1))
+	files["users.yaml"].Data = []byte(users)
 	return files
 }
 

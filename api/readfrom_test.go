@@ -13,7 +13,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
 	"metahub/bench/mongod"
-	"metahub/tenant"
 )
 
 // A public view that says so is read from secondaries, with what it refers to, its counts and its aggregations. All else is the
@@ -55,12 +54,7 @@ func TestPublicReadsFromSecondaries(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, file, strings.Replace(string(text), "\npublic:\n", "\npublic:\n  readPreference: secondaryPreferred\n", 1))
-	one := newTenant(anna)
-	one.Database.URI = tenant.NewSecret(servers[0].URI(anna + "?replicaSet=" + mongod.SetName))
-	s := newSiteFor(t, os.DirFS(folder), one)
-	if err := s.api.CreateUser(t.Context(), one, "Admin", adminEmail, password, "admin"); err != nil {
-		t.Fatal(err)
-	}
+	s := newSiteAt(t, os.DirFS(folder), servers[0].URI(anna+"?replicaSet="+mongod.SetName))
 	admin := s.signIn(anna, adminEmail)
 	// ask returns what the secondary was asked on the way.
 	ask := func(status int, method, path, body string, headers ...string) []string {

@@ -61,6 +61,18 @@ func newSiteOf(t testing.TB, models fs.FS) *site {
 	return newSiteFor(t, models, newTenant(anna), newTenant(ben))
 }
 
+// newSiteAt is a site of anna alone, whose database is at uri and has her administrator.
+func newSiteAt(t testing.TB, models fs.FS, uri string) *site {
+	t.Helper()
+	one := newTenant(anna)
+	one.Database.URI = tenant.NewSecret(uri)
+	s := newSiteFor(t, models, one)
+	if err := s.api.CreateUser(t.Context(), one, "Admin", adminEmail, password, "admin"); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // newSiteFor is a site of some tenants.
 func newSiteFor(t testing.TB, models fs.FS, tenants ...*tenant.Tenant) *site {
 	t.Helper()

@@ -22,7 +22,6 @@ import (
 
 	uploads "metahub/api/upload"
 	"metahub/bench/mongod"
-	"metahub/tenant"
 )
 
 // picture is a PNG of some size in bytes.
@@ -247,12 +246,7 @@ func TestUploadOfAnUnknownWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(server.Close)
-			one := newTenant(anna)
-			one.Database.URI = tenant.NewSecret(server.URI(anna))
-			s := newSiteFor(t, nil, one)
-			if err := s.api.CreateUser(t.Context(), one, "Admin", adminEmail, password, "admin"); err != nil {
-				t.Fatal(err)
-			}
+			s := newSiteAt(t, nil, server.URI(anna))
 			got := s.sendForm("POST", "/api/products/admin", s.signIn(anna, adminEmail), "title", `{"en":"x"}`, "@images", picture(t, 0))
 			if got.status != 503 {
 				t.Errorf("%d %s", got.status, got.body)

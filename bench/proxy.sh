@@ -2,7 +2,7 @@
 # proxy.sh: CPU time that a request costs in metahub, nginx, HAProxy and Caddy, measured in one run on this machine.
 #
 #   bench/proxy.sh                       # 3 interleaved rounds of 5 s each: every case over HTTP/1.1 and HTTP/2
-#   ROUNDS=5 D=10 bench/proxy.sh
+#   ROUNDS=5 D=10 bench/proxy.sh        # D is whole seconds
 #   CASES=page PROTOCOLS=h1 PEERS=nginx bench/proxy.sh
 #   METAHUBS="before=/tmp/metahub after=" bench/proxy.sh    # binaries next to each other; an empty path is built from here
 #

@@ -44,7 +44,7 @@ type server struct {
 	gateway   *gateway.Gateway
 	demo      string // the file with the demo's passwords, where there is one
 	parts     []part // what runs, in the order in which it was started
-	ballast   []byte
+	ballast   []byte // see newBallast
 }
 
 // part is something that runs until it is stopped.

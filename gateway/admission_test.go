@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -343,17 +342,5 @@ func BenchmarkRefusal(b *testing.B) {
 	var ctx fasthttp.RequestCtx
 	ctx.Init2(&plainConn{peer: peer{connection: c, text: []byte("192.0.2.1"), serverName: []byte("anna.test")}}, nil, false)
 	raw := fmt.Appendf(nil, "GET /about?x=1 HTTP/1.1\r\n%s\r\n", browserHeader)
-	source := bytes.NewReader(raw)
-	reader := bufio.NewReader(source)
-	b.ReportAllocs()
-	for b.Loop() {
-		ctx.Request.Reset()
-		ctx.Response.Reset()
-		source.Reset(raw)
-		reader.Reset(source)
-		if err := ctx.Request.Header.Read(reader); err != nil {
-			b.Fatal(err)
-		}
-		g.handle(&ctx)
-	}
+	readAndHandle(b, &ctx, raw, g.handle)
 }

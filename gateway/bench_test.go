@@ -43,6 +43,24 @@ const browserHeader = "Host: anna.test\r\nConnection: keep-alive\r\nUser-Agent: 
 	"Accept: text/html,application/xhtml+xml\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: de,en;q=0.9\r\n" +
 	"Cookie: accessToken=eyJhbGciOiJIUzI1NiJ9.e30.x; theme=dark\r\nSec-Fetch-Site: same-origin\r\nReferer: https://anna.test/\r\n"
 
+// readAndHandle measures handle with a request that is parsed anew each time.
+func readAndHandle(b *testing.B, ctx *fasthttp.RequestCtx, raw []byte, handle fasthttp.RequestHandler) {
+	b.Helper()
+	source := bytes.NewReader(raw)
+	reader := bufio.NewReader(source)
+	b.ReportAllocs()
+	for b.Loop() {
+		ctx.Request.Reset()
+		ctx.Response.Reset()
+		source.Reset(raw)
+		reader.Reset(source)
+		if err := ctx.Request.Header.Read(reader); err != nil {
+			b.Fatal(err)
+		}
+		handle(ctx)
+	}
+}
+
 // BenchmarkChain is the whole way of an HTTP/1 request but its bytes: clean, identify, stamp, dispatch, log.
 func BenchmarkChain(b *testing.B) {
 	f := func(name, target, more string, handle func(*Gateway, *fasthttp.RequestCtx)) {
@@ -52,19 +70,7 @@ func BenchmarkChain(b *testing.B) {
 			var ctx fasthttp.RequestCtx
 			ctx.Init2(&plainConn{Conn: wire.NewConn(c, wire.Limits{}), peer: peer{connection: c, text: []byte("192.0.2.1"), serverName: []byte("anna.test")}}, nil, false)
 			raw := []byte("GET " + target + " HTTP/1.1\r\n" + browserHeader + more + "\r\n")
-			source := bytes.NewReader(raw)
-			reader := bufio.NewReader(source)
-			b.ReportAllocs()
-			for b.Loop() {
-				ctx.Request.Reset()
-				ctx.Response.Reset()
-				source.Reset(raw)
-				reader.Reset(source)
-				if err := ctx.Request.Header.Read(reader); err != nil {
-					b.Fatal(err)
-				}
-				handle(g, &ctx)
-			}
+			readAndHandle(b, &ctx, raw, func(ctx *fasthttp.RequestCtx) { handle(g, ctx) })
 			if status := ctx.Response.StatusCode(); status != fasthttp.StatusOK {
 				b.Errorf("it was answered with %d: %s", status, ctx.Response.Body())
 			}

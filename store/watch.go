@@ -108,8 +108,8 @@ func (d *deployment) endStream(t *tenant.Tenant, stream *mongo.ChangeStream, cur
 // openStream begins a stream. Who gives up meanwhile leaves the server a moment to answer: a stream that it has begun and nobody knows of
 // stays open there for minutes.
 func (d *deployment) openStream(ctx context.Context, t *tenant.Tenant, w Watch) (*mongo.ChangeStream, error) {
-	connecting, connected := context.WithTimeout(ctx, watchStart)
-	defer connected()
+	connecting, stop := context.WithTimeout(ctx, watchStart)
+	defer stop()
 	client, err := d.connected(connecting)
 	if err != nil {
 		return nil, d.connectFailed(connecting, t, err)
