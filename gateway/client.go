@@ -83,8 +83,12 @@ func (x *exchange) rightmostStranger() ([]byte, netip.Addr) {
 }
 
 func (x *exchange) trusts(addr netip.Addr) bool {
-	for _, prefix := range x.directory.Gateway().TrustedProxies {
-		if prefix.Contains(addr) {
+	return isIn(x.directory.Gateway().TrustedProxies, addr)
+}
+
+func isIn(networks []netip.Prefix, addr netip.Addr) bool {
+	for _, network := range networks {
+		if network.Contains(addr) {
 			return true
 		}
 	}

@@ -296,7 +296,7 @@ func (l *logs) find(field, value string) []map[string]any {
 type counts struct {
 	mu      sync.Mutex
 	samples []Sample
-	events  [5]int
+	events  [7]int
 	limited map[string]int // by tenant and reason
 	attacks map[string]int // by budget
 }

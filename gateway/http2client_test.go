@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -38,16 +39,26 @@ func (w *world) dialHTTP2(serverName string, settings ...http2.Setting) *rawHTTP
 
 // tryHTTP2 is dialHTTP2 for goroutines; the caller closes.
 func (w *world) tryHTTP2(serverName string, settings ...http2.Setting) (*rawHTTP2, error) {
-	layer, err := tls.Dial("tcp", w.https.String(), &tls.Config{ServerName: serverName, RootCAs: w.roots, NextProtos: []string{"h2"}})
+	socket, err := net.Dial("tcp", w.https.String())
 	if err != nil {
 		return nil, err
 	}
+	return w.beginHTTP2(socket, serverName, settings...)
+}
+
+// beginHTTP2 completes the handshake on socket, which it closes if that fails, and sends the preface with settings.
+func (w *world) beginHTTP2(socket net.Conn, serverName string, settings ...http2.Setting) (*rawHTTP2, error) {
+	layer := tls.Client(socket, &tls.Config{ServerName: serverName, RootCAs: w.roots, NextProtos: []string{"h2"}})
 	_ = layer.SetDeadline(time.Now().Add(atMost))
+	if err := layer.Handshake(); err != nil {
+		_ = socket.Close()
+		return nil, err
+	}
 	c := &rawHTTP2{out: bufio.NewWriterSize(layer, 32<<10), layer: layer}
 	c.Framer = http2.NewFramer(c.out, layer)
 	c.AllowIllegalWrites = true
 	c.encoder = hpack.NewEncoder(&c.block)
-	_, err = io.WriteString(c.out, http2.ClientPreface)
+	_, err := io.WriteString(c.out, http2.ClientPreface)
 	if err := errors.Join(err, c.WriteSettings(settings...), c.flush()); err != nil {
 		c.close()
 		return nil, err

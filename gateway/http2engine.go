@@ -15,7 +15,8 @@ import (
 func (g *Gateway) newEngine() *http2.Server {
 	return &http2.Server{
 		Handler:  g.serveStream,
-		Attacked: g.observer.Attacked,
+		Attacked: g.punish,
+		Stalled:  g.observer.Attacked,
 		Refused:  func() { g.observer.Connection(RequestRefused) },
 		Panicked: func(v any, stack []byte) {
 			g.log.Error("panic on a stream", zap.Any("panic", v), zap.ByteString("stack", stack))

@@ -92,10 +92,18 @@ type arrival struct {
 
 type arrivalKey struct{}
 
-var errBusy = errors.New("too many handshakes at once")
+var (
+	errBusy    = errors.New("too many handshakes at once")
+	errPenalty = errors.New("this address has attacked")
+)
 
-// arrive counts a handshake, and refuses it when there are too many.
-func (h *http3) arrive(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
+// arrive counts a handshake, and refuses it when there are too many, or when its address has attacked: browsers go on over TCP then, and wait
+// for their turn there.
+func (h *http3) arrive(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
+	if h.gateway.penalties.Owes(addrOf(client.RemoteAddr), h.gateway.clock()) {
+		h.gateway.observer.Connection(PenaltyRefused)
+		return nil, errPenalty
+	}
 	if h.handshakes.Add(1) > maxHandshakes {
 		h.handshakes.Add(-1)
 		return nil, errBusy

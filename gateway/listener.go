@@ -124,10 +124,10 @@ func (g *Gateway) rest(c *connection, server *fasthttp.Server, layer net.Conn, g
 }
 
 // arrive completes the handshake. A connection that chose HTTP/2 is handed over, and that of a CA that validates a host has nothing more
-// to say; both are done, as is one that a proxy did not introduce.
+// to say; both are done, as is one that a proxy did not introduce, or whose turn does not come.
 func (g *Gateway) arrive(c *connection) (layer *tls.Conn, done bool, err error) {
 	defer g.arriving.Done()
-	if !g.introduce(c) {
+	if !g.introduce(c) || !g.awaitTurn(c) {
 		return nil, true, nil
 	}
 	layer, err = g.handshake(c)

@@ -18,7 +18,7 @@ const proxyBuffer = 256
 // header is missing or malformed: as long as it is not known who asks, nothing may be answered. Other peers speak for themselves, and a
 // header of theirs is no TLS and no request.
 func (g *Gateway) introduce(c *connection) bool {
-	if !isProxied(c.RemoteAddr(), g.registry.Current().Gateway().ProxyProtocol) {
+	if proxies := g.registry.Current().Gateway().ProxyProtocol; len(proxies) == 0 || !isIn(proxies, addrOf(c.RemoteAddr())) {
 		return true
 	}
 	if err := c.readProxyHeader(g.limits.Header); err != nil {
@@ -28,19 +28,6 @@ func (g *Gateway) introduce(c *connection) bool {
 		return false
 	}
 	return true
-}
-
-func isProxied(peer net.Addr, proxies []netip.Prefix) bool {
-	if len(proxies) == 0 {
-		return false
-	}
-	addr := addrOf(peer)
-	for _, prefix := range proxies {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
 }
 
 // readProxyHeader takes the client's address from a header of version 1 or 2, all of which must come within limit, and keeps what came

@@ -29,7 +29,9 @@ const (
 // with "Connection: close", HTTP/2 and 3 with GOAWAY. WebSockets and streams of events are closed after a grace. When ctx ends it closes what is left; the error
 // says how many connections had a request under way then, WebSockets not among them. It returns when every goroutine that the Gateway started has ended; only for a handler that hangs it does not wait.
 func (g *Gateway) Shutdown(ctx context.Context) error {
-	g.draining.Store(true)
+	if !g.draining.Swap(true) {
+		close(g.penalties.stopping)
+	}
 	for _, l := range g.listeners {
 		if tcp, ok := l.(*net.TCPListener); !ok || tcp.SetDeadline(time.Now().Add(lastConnections)) != nil {
 			_ = l.Close()

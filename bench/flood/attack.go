@@ -152,10 +152,23 @@ type attacker struct {
 	number  int
 }
 
+// introduction says that a connection is one of 203.0.113.9.
+const introduction = "PROXY TCP4 203.0.113.9 203.0.113.1 5000 443\r\n"
+
 // dial opens a TLS connection from the attack's address. One that is refused counts as such, and is nil.
 func (c *attacker) dial(ctx context.Context) *tls.Conn {
-	d := tls.Dialer{NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: c.from}, Timeout: 5 * time.Second}, Config: c.tls()}
-	layer, err := d.DialContext(ctx, "tcp", c.address)
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: c.from}, Timeout: 5 * time.Second}
+	socket, err := d.DialContext(ctx, "tcp", c.address)
+	if err == nil {
+		_, err = io.WriteString(socket, introduction)
+	}
+	var layer *tls.Conn
+	if err == nil {
+		layer = tls.Client(socket, c.tls())
+		if err = layer.HandshakeContext(ctx); err != nil {
+			socket.Close()
+		}
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			c.add("refused", 1)
@@ -163,7 +176,7 @@ func (c *attacker) dial(ctx context.Context) *tls.Conn {
 		return nil
 	}
 	c.add("opened", 1)
-	return layer.(*tls.Conn)
+	return layer
 }
 
 func (c *attacker) tls() *tls.Config {

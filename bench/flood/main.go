@@ -9,8 +9,8 @@
 //	go run ./bench/flood -protocol h2 -attack rapid-reset -nice 0 -elsewhere
 //
 // The attack is a process of its own, by default at the lowest priority: what it takes of the processors is no cost of the gateway's. With
-// -elsewhere a third part of each round has it attack a second gateway, which shows what sharing the processors alone does. It comes from
-// another address than the visitors. The calm tenant's requests go out at fixed times, whether or not the ones before them were answered.
+// -elsewhere a third part of each round has it attack a second gateway, which shows what sharing the processors alone does. Over TCP
+// it says in PROXY headers that it comes from a public address: others are not made to wait once they have attacked. The calm tenant's requests go out at fixed times, whether or not the ones before them were answered.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -64,7 +65,7 @@ func main() {
 }
 
 func run(d time.Duration, rounds int, bin string, a *attack, elsewhere bool) error {
-	p, err := start(bin)
+	p, err := start(bin, a.from)
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func run(d time.Duration, rounds int, bin string, a *attack, elsewhere bool) err
 	alone := part{name: "alone", visited: p}
 	beside := []*part{{name: "beside " + a.String(), visited: p, attacked: p}}
 	if elsewhere {
-		other, err := start(bin)
+		other, err := start(bin, a.from)
 		if err != nil {
 			return err
 		}
@@ -98,11 +99,11 @@ func run(d time.Duration, rounds int, bin string, a *attack, elsewhere bool) err
 	return nil
 }
 
-// start runs a gateway with both tenants.
-func start(bin string) (*metahub.Process, error) {
-	config := fmt.Sprintf("defaults: {frontend: \"dir:site\"}\ntenants:\n"+
+// start runs a gateway with both tenants, to which from is a proxy.
+func start(bin string, from net.IP) (*metahub.Process, error) {
+	config := fmt.Sprintf("gateway: {proxy_protocol: [%s]}\ndefaults: {frontend: \"dir:site\"}\ntenants:\n"+
 		"  - {slug: calm, domains: [calm.localhost]}\n"+
-		"  - {slug: flooded, domains: [flooded.localhost], limits: {rate: %d, burst: %d}}\n", rate, rate)
+		"  - {slug: flooded, domains: [flooded.localhost], limits: {rate: %d, burst: %d}}\n", from, rate, rate)
 	return metahub.Serve(bin, config, strings.Repeat("<p>page</p>\n", 50))
 }
 

@@ -24,8 +24,10 @@ type Server struct {
 	// Handler answers a stream: it makes s.Head, or s.Fault, the request of s.Ctx, and leaves the answer there. It runs in a goroutine of
 	// its own; a panic costs its stream only.
 	Handler func(s *Stream)
-	// Attacked is told the budget that a connection has used up, which ends it. It may be nil.
-	Attacked func(budget string)
+	// Attacked is told of a connection that has used up a budget, which ends it. It may be nil.
+	Attacked func(c *Conn, budget string)
+	// Stalled is told of a connection, or a stream, that is ended because its client is too slow, and how. It may be nil.
+	Stalled func(how string)
 	// Refused is told of each request that was reset because it is none. It may be nil.
 	Refused func()
 	// Panicked is told what a handler, or the body of its answer, panicked with. It may be nil.

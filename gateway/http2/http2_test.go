@@ -41,11 +41,12 @@ var limits = Limits{
 func serve(t testing.TB, limits Limits, handle func(*Stream)) *place {
 	t.Helper()
 	p := &place{TB: t, attacks: map[string]int{}}
-	p.server = &Server{Handler: handle, Limits: limits, Attacked: func(budget string) {
+	count := func(budget string) {
 		p.mu.Lock()
 		p.attacks[budget]++
 		p.mu.Unlock()
-	}}
+	}
+	p.server = &Server{Handler: handle, Limits: limits, Attacked: func(_ *Conn, budget string) { count(budget) }, Stalled: count}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

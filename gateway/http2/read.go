@@ -134,7 +134,7 @@ func (c *Conn) spend(b budget) error {
 // calm ends the connection over an attack, or what looks like one.
 func (c *Conn) calm(budget string) error {
 	if told := c.server.Attacked; told != nil {
-		told(budget)
+		told(c, budget)
 	}
 	return broken(http2.ErrCodeEnhanceYourCalm, "too much of "+budget)
 }

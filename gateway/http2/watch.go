@@ -130,7 +130,7 @@ func (c *Conn) look() {
 
 // cut ends a connection that is too slow. mu is held.
 func (c *Conn) cut(why string) {
-	if told := c.server.Attacked; told != nil {
+	if told := c.server.Stalled; told != nil {
 		told(why)
 	}
 	c.die()
@@ -144,7 +144,7 @@ func (c *Conn) lookAtStreams(now time.Time) {
 		if !s.queued || c.maySend(s) {
 			s.stalled.since = time.Time{} // it waits for others, if for anything
 		} else if s.stalled.begin(); s.stalled.over(now, c.server.Limits.Write) {
-			if told := c.server.Attacked; told != nil {
+			if told := c.server.Stalled; told != nil {
 				told(slowWindow)
 			}
 			c.stop(s)

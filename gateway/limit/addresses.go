@@ -49,7 +49,7 @@ func newAddresses(capacity int) *addresses {
 // take counts a request of an address, as rate.take does.
 func (a *addresses) take(tenant uint64, addr netip.Addr, r rate, now int64) (wait int64) {
 	key := a.key(tenant, addr)
-	s := &a.shards[key>>56]
+	s := a.shard(key)
 	s.mu.Lock()
 	e := s.find(key, now, a.most)
 	e.arrival, wait = r.take(e.arrival, now)
@@ -70,7 +70,24 @@ func (a *addresses) key(tenant uint64, addr netip.Addr) uint64 {
 	return max(maphash.Bytes(a.seed, b[:8+n]), 1) // 0 marks a free place
 }
 
-// find returns the place of a key, which is new unless it was there.
+// shard returns the one that a key belongs to.
+func (a *addresses) shard(key uint64) *shard { return &a.shards[key>>56] }
+
+// look returns the place of a key, or nil. The shard is locked.
+func (s *shard) look(key uint64) *address {
+	if s.sets == nil {
+		return nil
+	}
+	places := &s.sets[key&uint64(len(s.sets)-1)]
+	for i := range places {
+		if places[i].key == key {
+			return &places[i]
+		}
+	}
+	return nil
+}
+
+// find returns the place of a key, which is new unless it was there. The shard is locked.
 func (s *shard) find(key uint64, now int64, most int) *address {
 	if s.sets == nil {
 		s.sets = make([]set, 1)

@@ -1,9 +1,6 @@
 package limit
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "sync/atomic"
 
 // Tenant holds the counts of one tenant. Its methods may be called at once from any number of goroutines.
 type Tenant struct {
@@ -13,9 +10,7 @@ type Tenant struct {
 	active  atomic.Int64 // requests being answered
 	open    atomic.Int64 // connections
 
-	warned  atomic.Int64 // when the last warning was due, in nanoseconds since 1970
-	refused atomic.Int64 // since then
-
+	Warnings
 	line // guarded by the queue
 }
 
@@ -48,16 +43,3 @@ func (t *Tenant) Connect() bool {
 
 // Disconnect ends what Connect began.
 func (t *Tenant) Disconnect() { t.open.Add(-1) }
-
-// warnEvery is how often a person hears of one tenant.
-const warnEvery = time.Minute
-
-// Warn counts a refusal. Once a minute it returns how many there were since it last did, else 0.
-func (t *Tenant) Warn(now time.Time) int64 {
-	n, last := t.refused.Add(1), t.warned.Load()
-	if now.UnixNano()-last < int64(warnEvery) || !t.warned.CompareAndSwap(last, now.UnixNano()) {
-		return 0
-	}
-	t.refused.Add(-n)
-	return n
-}
