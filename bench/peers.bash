@@ -150,9 +150,11 @@ start_metahub() {
 	launch "$1" "$2" "$port"
 }
 
+# start_haproxy NAME [SETTING...]: with more settings of its frontend, one to a line
 start_haproxy() {
-	local port=$((base += 1))
-	cat >"$dir/haproxy.cfg" <<-CONF
+	local name=$1 port=$((base += 1))
+	shift
+	cat >"$dir/$name.cfg" <<-CONF
 		global
 		  nbthread 2
 		defaults
@@ -166,23 +168,31 @@ start_haproxy() {
 		  http-request set-header X-Tenant anastasia if { hdr(host) -m beg page.localhost }
 		  http-request set-header X-Forwarded-Proto https
 		  option forwardfor
+		  $(printf '%s\n\t\t  ' "$@")
 		  default_backend frontend
 		backend frontend
 		  server s1 127.0.0.1:$upstream
 	CONF
-	haproxy -f "$dir/haproxy.cfg" >"$dir/haproxy.log" 2>&1 &
-	echo $! >"$dir/haproxy.pid"
-	add haproxy "$port" $!
+	haproxy -f "$dir/$name.cfg" >"$dir/$name.log" 2>&1 &
+	echo $! >"$dir/$name.pid"
+	add "$name" "$port" $!
 }
 
+# start_caddy NAME [LOG]: a file for its access log
 start_caddy() {
-	local port=$((base += 1))
-	cat >"$dir/Caddyfile" <<-CONF
+	local name=$1 port=$((base += 1)) log=
+	[ -z "${2:-}" ] || log="log {
+		output file $2 {
+			roll_disabled
+		}
+	}"
+	cat >"$dir/$name.caddy" <<-CONF
 		{
 			auto_https off
 			admin off
 		}
 		https://page.localhost:$port {
+			$log
 			tls $dir/cert.pem $dir/key.pem
 			reverse_proxy 127.0.0.1:$upstream {
 				header_up X-Tenant anastasia
@@ -190,14 +200,15 @@ start_caddy() {
 			}
 		}
 		https://files.localhost:$port {
+			$log
 			tls $dir/cert.pem $dir/key.pem
 			root $dir/site
 			file_server
 		}
 	CONF
-	HOME=$dir caddy run --config "$dir/Caddyfile" >"$dir/caddy.log" 2>&1 &
-	echo $! >"$dir/caddy.pid"
-	add caddy "$port" $!
+	HOME=$dir caddy run --adapter caddyfile --config "$dir/$name.caddy" >"$dir/$name.log" 2>&1 &
+	echo $! >"$dir/$name.pid"
+	add "$name" "$port" $!
 }
 
 # start_peers NAME...: those that are installed
@@ -207,7 +218,10 @@ start_peers() {
 		case $peer in
 		nginx) start_nginx nginx off ;;
 		nginx-log) start_nginx nginx-log "$dir/access.log combined buffer=64k flush=1s" ;;
-		*) ! command -v "$peer" >/dev/null || "start_$peer" ;;
+		haproxy) ! command -v haproxy >/dev/null || start_haproxy haproxy ;;
+		haproxy-log) ! command -v haproxy >/dev/null || start_haproxy haproxy-log "log stdout format raw local0" "option httplog" ;;
+		caddy) ! command -v caddy >/dev/null || start_caddy caddy ;;
+		caddy-log) ! command -v caddy >/dev/null || start_caddy caddy-log "$dir/caddy.access" ;;
 		esac
 	done
 }

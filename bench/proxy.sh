@@ -13,14 +13,15 @@
 #   large   64 KiB from a folder
 #   cached  580 bytes of the upstream's, from the cache; nginx has proxy_cache
 #
-# metahub counts for its limits and metrics and writes its access log, to a file; of the others only "nginx-log" writes one, in pieces of 64 KiB.
+# metahub counts for its limits and metrics and writes its access log, to a file; of the others only "nginx-log" writes one, in pieces of 64 KiB,
+# and "haproxy-log" and "caddy-log", line by line as they do.
 # The figure is user + system time of the proxy's own processes, from /proc, by request. Those of nginx, haproxy and caddy that are not
 # installed are left out, but nginx is the upstream too. Needs h2load (nghttp2-client), nginx, curl and openssl. HTTP/2 in depth is bench/h2.sh.
 set -eu
 cd "$(dirname "$0")/.."
 . bench/peers.bash
 rounds=${ROUNDS:-3} seconds=${D:-5} cases=${CASES:-page file large cached} protocols=${PROTOCOLS:-h1 h2} metahubs=${METAHUBS:-metahub=}
-peers=${PEERS-nginx nginx-log haproxy caddy}
+peers=${PEERS-nginx nginx-log haproxy haproxy-log caddy caddy-log}
 
 fill index.html 580
 fill large.js 65536
@@ -37,8 +38,8 @@ url() { # CASE PORT
 
 serves() { # NAME CASE
 	case $1/$2 in
-	haproxy/page) ;;
-	haproxy/* | caddy/cached) false ;;
+	haproxy*/page) ;;
+	haproxy*/* | caddy*/cached) false ;;
 	esac
 }
 
