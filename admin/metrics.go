@@ -56,10 +56,10 @@ func NewMetrics(version string, directory *tenant.Registry, labels int) *Metrics
 		refused:    counter("metahub_refused_requests_total", "Requests refused because their bytes were no well-formed request."),
 		proxies:    counter("metahub_proxy_header_failures_total", "Connections of gateway.proxy_protocol that began with no well-formed PROXY header."),
 	}
-	penalized := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "metahub_penalized_connections_total", Help: "Connections of addresses that have attacked: delayed until their turn, or refused.",
+	paced := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "metahub_paced_handshakes_total", Help: "Connections of addresses that open too many, or have attacked: delayed until their turn, or refused.",
 	}, []string{"outcome"})
-	m.delayed, m.turnedAway = penalized.WithLabelValues("delayed"), penalized.WithLabelValues("refused")
+	m.delayed, m.turnedAway = paced.WithLabelValues("delayed"), paced.WithLabelValues("refused")
 	m.attacks = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "metahub_http2_attacks_total", Help: "HTTP/2 connections and streams ended because their client used up a budget or was too slow, by what it was.",
 	}, []string{"budget"})
@@ -68,7 +68,7 @@ func NewMetrics(version string, directory *tenant.Registry, labels int) *Metrics
 		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
 	})
 	build.Set(1)
-	registry.MustRegister(build, m.requests, protocols, m.open, m.attacks, penalized,
+	registry.MustRegister(build, m.requests, protocols, m.open, m.attacks, paced,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -111,11 +111,11 @@ func (m *Metrics) RequestRefused() { m.refused.Inc() }
 // ProxyRefused counts a connection of a proxy that began with no well-formed PROXY header.
 func (m *Metrics) ProxyRefused() { m.proxies.Inc() }
 
-// PenaltyDelayed counts a connection that had to wait because its address has attacked.
-func (m *Metrics) PenaltyDelayed() { m.delayed.Inc() }
+// HandshakeDelayed counts a connection that had to wait because its address opens too many, or has attacked.
+func (m *Metrics) HandshakeDelayed() { m.delayed.Inc() }
 
-// PenaltyRefused counts a connection that was closed because its address has attacked and too many of its connections waited already.
-func (m *Metrics) PenaltyRefused() { m.turnedAway.Inc() }
+// HandshakeRefused counts one that was closed because too many waited already.
+func (m *Metrics) HandshakeRefused() { m.turnedAway.Inc() }
 
 // Attacked counts an HTTP/2 connection, or a stream of one, that was ended because its client had used up a budget; there are some fifteen
 // of those.

@@ -32,10 +32,10 @@ func (o observer) Connection(e gateway.Event) {
 		o.metrics.RequestRefused()
 	case gateway.ProxyRefused:
 		o.metrics.ProxyRefused()
-	case gateway.PenaltyDelayed:
-		o.metrics.PenaltyDelayed()
-	case gateway.PenaltyRefused:
-		o.metrics.PenaltyRefused()
+	case gateway.HandshakeDelayed:
+		o.metrics.HandshakeDelayed()
+	case gateway.HandshakeRefused:
+		o.metrics.HandshakeRefused()
 	}
 }
 

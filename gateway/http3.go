@@ -86,29 +86,28 @@ func (g *Gateway) http3TLS() *tls.Config {
 
 // arrival is a handshake under way.
 type arrival struct {
-	http3 *http3
-	over  atomic.Bool
+	http3   *http3
+	counted bool // for its address
+	over    atomic.Bool
 }
 
 type arrivalKey struct{}
 
 var (
-	errBusy    = errors.New("too many handshakes at once")
-	errPenalty = errors.New("this address has attacked")
+	errBusy = errors.New("too many handshakes at once")
+	errTurn = errors.New("too many handshakes of this address")
 )
 
-// arrive counts a handshake, and refuses it when there are too many, or when its address has attacked: browsers go on over TCP then, and wait
-// for their turn there.
+// arrive counts a handshake, and refuses it when there are too many, of all addresses or of this one.
 func (h *http3) arrive(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
-	if h.gateway.penalties.Owes(addrOf(client.RemoteAddr), h.gateway.clock()) {
-		h.gateway.observer.Connection(PenaltyRefused)
-		return nil, errPenalty
+	if !h.gateway.mayCome(client.RemoteAddr, client.AddrVerified) {
+		return nil, errTurn
 	}
 	if h.handshakes.Add(1) > maxHandshakes {
 		h.handshakes.Add(-1)
 		return nil, errBusy
 	}
-	a := &arrival{http3: h}
+	a := &arrival{http3: h, counted: client.AddrVerified}
 	context.AfterFunc(ctx, func() {
 		if a.end() {
 			h.gateway.observer.Connection(HandshakeFailed)
@@ -139,6 +138,9 @@ func (h *http3) accept() {
 		}
 		if a, ok := layer.Context().Value(arrivalKey{}).(*arrival); ok {
 			a.end()
+			if !a.counted {
+				g.handshaken(layer.RemoteAddr())
+			}
 		}
 		socket := newQUICSocket(layer)
 		c := g.connections.add(socket)

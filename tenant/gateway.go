@@ -20,6 +20,8 @@ func (s *settings) compileGateway() Gateway {
 		Demo:        s.boolean("gateway.demo"),
 		Concurrency: s.compileConcurrency(),
 		Cache:       s.compileCacheSize(),
+
+		ClientHandshakes: s.compileClientHandshakes(),
 	}
 	if g.HTTPS == "" {
 		s.check("gateway.https", s.at("gateway.https", 0), errors.New("is empty: write a listen address like \":8443\""))

@@ -53,7 +53,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
 		ProxyProtocol:  []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16"), netip.MustParsePrefix("2001:db8::7/128")},
-		Data:           filepath.Join(folder, "data"), Models: filepath.Join(folder, "models"), Cache: 1 << 30,
+		Data:           filepath.Join(folder, "data"), Models: filepath.Join(folder, "models"), Cache: 1 << 30, ClientHandshakes: 80,
 	}
 	if got := *d.Gateway(); !reflect.DeepEqual(got, wantGateway) {
 		t.Errorf("the gateway is\n%+v, want\n%+v", got, wantGateway)
@@ -102,7 +102,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		JWTPrevious: []string{"former-secret", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"},
 		Cookies:     LegacyCookies, CookieDomain: "ensotek.de", Enabled: true, BodyLimit: 20 << 20, Timeout: 90 * time.Second, Hold: 3 * time.Second, Balance: RoundRobin, UpstreamConnections: 100,
 		Rate: 50, ClientRate: 10, ClientBurst: 20, Concurrency: 40, Connections: 900, Weight: 2,
-		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Compress: "true", Origin: path + ":64", Serving: &shared,
+		Issuer: IssuerInternal, DNS: "main", Files: filepath.Join(folder, "secrets"), Compress: "true", Origin: path + ":65", Serving: &shared,
 		Cache: &Cache{Enabled: true, Size: 8 << 20, Entry: 2 << 20}, Uploads: &uploads,
 	})
 	f("anastasia", keptTenant{
@@ -111,7 +111,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		MongoURI: "mongodb+srv://cluster.example.com/anastasia", Database: "anastasia_live", JWTSecret: "correct horse battery staple",
 		BodyLimit: 1 << 20, Timeout: 5 * time.Second, UpstreamConnections: 7,
 		Rate: 50, ClientRate: 10, ClientBurst: 20, Concurrency: 40, Connections: 900, Weight: 2,
-		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Compress: "false", Origin: path + ":73",
+		Issuer: IssuerLetsEncrypt, DNS: "other", Files: filepath.Join(folder, "secrets", "site.pem"), Compress: "false", Origin: path + ":74",
 		Cache: &Cache{Size: 8 << 20, Entry: 2 << 20}, Uploads: &uploads,
 		Serving: &Files{Cache: []CacheRule{{"/assets/**", "public, max-age=31536000, immutable"}, {"*.pdf", "no-store"}}},
 	})

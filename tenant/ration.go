@@ -165,3 +165,10 @@ func (s *settings) compileConcurrency() int {
 	s.check("gateway.concurrency", v.at, err)
 	return n
 }
+
+// compileClientHandshakes reads gateway.client_handshakes; 0 stands for "off".
+func (s *settings) compileClientHandshakes() (n int) {
+	v := s.text("gateway.client_handshakes")
+	s.check("gateway.client_handshakes", v.at, ration{&n, true}.read(v.text))
+	return n
+}

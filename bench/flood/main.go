@@ -10,7 +10,8 @@
 //
 // The attack is a process of its own, by default at the lowest priority: what it takes of the processors is no cost of the gateway's. With
 // -elsewhere a third part of each round has it attack a second gateway, which shows what sharing the processors alone does. Over TCP
-// it says in PROXY headers that it comes from a public address: others are not made to wait once they have attacked. The calm tenant's requests go out at fixed times, whether or not the ones before them were answered.
+// it says in PROXY headers that it comes from a public address, since no others are made to wait; for HTTP/3 give the loopback one
+// (ip addr add 203.0.113.9/32 dev lo) and attack with -from 203.0.113.9. The calm tenant's requests go out at fixed times, whether or not the ones before them were answered.
 package main
 
 import (
@@ -18,7 +19,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -65,7 +65,7 @@ func main() {
 }
 
 func run(d time.Duration, rounds int, bin string, a *attack, elsewhere bool) error {
-	p, err := start(bin, a.from)
+	p, err := start(bin, a)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func run(d time.Duration, rounds int, bin string, a *attack, elsewhere bool) err
 	alone := part{name: "alone", visited: p}
 	beside := []*part{{name: "beside " + a.String(), visited: p, attacked: p}}
 	if elsewhere {
-		other, err := start(bin, a.from)
+		other, err := start(bin, a)
 		if err != nil {
 			return err
 		}
@@ -99,11 +99,15 @@ func run(d time.Duration, rounds int, bin string, a *attack, elsewhere bool) err
 	return nil
 }
 
-// start runs a gateway with both tenants, to which from is a proxy.
-func start(bin string, from net.IP) (*metahub.Process, error) {
+// start runs a gateway with both tenants, to which an attack over TCP comes through a proxy.
+func start(bin string, a *attack) (*metahub.Process, error) {
+	proxies := ""
+	if a.protocol != "h3" {
+		proxies = a.from.String()
+	}
 	config := fmt.Sprintf("gateway: {proxy_protocol: [%s]}\ndefaults: {frontend: \"dir:site\"}\ntenants:\n"+
 		"  - {slug: calm, domains: [calm.localhost]}\n"+
-		"  - {slug: flooded, domains: [flooded.localhost], limits: {rate: %d, burst: %d}}\n", from, rate, rate)
+		"  - {slug: flooded, domains: [flooded.localhost], limits: {rate: %d, burst: %d}}\n", proxies, rate, rate)
 	return metahub.Serve(bin, config, strings.Repeat("<p>page</p>\n", 50))
 }
 

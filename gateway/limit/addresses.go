@@ -48,13 +48,26 @@ func newAddresses(capacity int) *addresses {
 
 // take counts a request of an address, as rate.take does.
 func (a *addresses) take(tenant uint64, addr netip.Addr, r rate, now int64) (wait int64) {
-	key := a.key(tenant, addr)
-	s := a.shard(key)
-	s.mu.Lock()
-	e := s.find(key, now, a.most)
-	e.arrival, wait = r.take(e.arrival, now)
-	s.mu.Unlock()
+	a.change(a.key(tenant, addr), now, func(e *address) { e.arrival, wait = r.take(e.arrival, now) })
 	return wait
+}
+
+// change calls f with the place of a key, which is new unless it was there.
+func (a *addresses) change(key uint64, now int64, f func(e *address)) {
+	s := &a.shards[key>>56]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s.find(key, now, a.most))
+}
+
+// look calls f with the place of a key, if it has one.
+func (a *addresses) look(key uint64, f func(e *address)) {
+	s := &a.shards[key>>56]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.look(key); e != nil {
+		f(e)
+	}
 }
 
 // key hashes the tenant and an IPv4 address, or the first half of an IPv6 address: the second half is the client's to choose.
@@ -70,10 +83,7 @@ func (a *addresses) key(tenant uint64, addr netip.Addr) uint64 {
 	return max(maphash.Bytes(a.seed, b[:8+n]), 1) // 0 marks a free place
 }
 
-// shard returns the one that a key belongs to.
-func (a *addresses) shard(key uint64) *shard { return &a.shards[key>>56] }
-
-// look returns the place of a key, or nil. The shard is locked.
+// look returns the place of a key, or nil.
 func (s *shard) look(key uint64) *address {
 	if s.sets == nil {
 		return nil
@@ -87,7 +97,7 @@ func (s *shard) look(key uint64) *address {
 	return nil
 }
 
-// find returns the place of a key, which is new unless it was there. The shard is locked.
+// find returns the place of a key, which is new unless it was there.
 func (s *shard) find(key uint64, now int64, most int) *address {
 	if s.sets == nil {
 		s.sets = make([]set, 1)

@@ -40,6 +40,15 @@ func (r rate) take(arrival, now int64) (next, wait int64) {
 	return arrival + r.interval, 0
 }
 
+// reserve is take for who can wait for up to patience: one that has to is counted too, and goes on at a time of its own.
+func (r rate) reserve(arrival, now, patience int64) (next, wait int64, ok bool) {
+	arrival = min(max(arrival, now), now+r.depth+patience)
+	if wait = max(arrival+r.interval-now-r.depth, 0); wait > patience {
+		return arrival, wait, false
+	}
+	return arrival + r.interval, wait, true
+}
+
 // takeShared is take on an arrival that others take from at the same time.
 func (r rate) takeShared(arrival *atomic.Int64, now int64) (wait int64) {
 	for {

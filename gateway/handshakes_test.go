@@ -1,0 +1,254 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"metahub/tenant"
+)
+
+// assailFrom floods a gateway behind a proxy with PING from an address until the connection is cut off.
+func (w *world) assailFrom(address string) {
+	w.Helper()
+	c, err := w.beginHTTP2(w.socketOf(address), "anna.test")
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer c.close()
+	ended := make(chan ending, 1)
+	go func() { ended <- c.await(nil) }()
+	for err == nil && !c.cut.Load() {
+		if err = c.WritePing(false, [8]byte{}); err == nil {
+			err = c.flush()
+		}
+	}
+	if e := <-ended; !e.said || e.code != calm {
+		w.Fatalf("the flood ended with %v", e)
+	}
+}
+
+// socketOf is a connection that a proxy has opened for an address.
+func (w *world) socketOf(address string) net.Conn {
+	w.Helper()
+	socket, err := net.Dial("tcp", w.https.String())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return &together{socket, introduction(w, 2, netip.AddrPortFrom(netip.MustParseAddr(address), 5000).String(), 0)}
+}
+
+// enter opens a connection of an address, and returns how long that took.
+func (w *world) enter(address string) (time.Duration, error) {
+	w.Helper()
+	began := time.Now()
+	c, err := w.beginHTTP2(w.socketOf(address), "bert.test")
+	if err == nil {
+		c.close()
+	}
+	return time.Since(began), err
+}
+
+// come opens a connection of an address, and begins no handshake on it.
+func (w *world) come(address string) {
+	w.Helper()
+	socket := w.socketOf(address)
+	w.Cleanup(func() { _ = socket.Close() })
+	if _, err := socket.Write([]byte("\x16")); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// paced is how many connections had to wait, or were refused.
+func (w *world) paced() int {
+	return w.counts.event(HandshakeDelayed) + w.counts.event(HandshakeRefused)
+}
+
+func TestAttackerWaits(t *testing.T) { t.Run("http2 engine", attackerWaits) }
+
+func attackerWaits(t *testing.T) {
+	w := start(t, proxied)
+	attacker, other := "198.51.100.7", "198.51.100.8"
+	w.assailFrom(attacker)
+	if took, err := w.enter(other); err != nil || took > time.Second {
+		t.Errorf("another address came in after %v, %v", took, err)
+	}
+	if took, err := w.enter(attacker); err != nil || took < time.Second {
+		t.Errorf("the attacker came in again after %v, %v", took, err)
+	}
+	if n := w.counts.event(HandshakeDelayed); n != 1 {
+		t.Errorf("%d connections had to wait", n)
+	}
+	if took, err := w.enter(attacker); err != nil || took > time.Second {
+		t.Errorf("the attacker came in after %v, %v, and has waited already", took, err)
+	}
+	if lines := w.logs.find("msg", "a client attacks over HTTP/2"); len(lines) != 1 || lines[0]["client"] != attacker || lines[0]["budget"] != "ping" {
+		t.Errorf("logged %v", lines)
+	}
+}
+
+// TestSharedAddressesAreSpared attacks from addresses behind which all visitors may be.
+func TestSharedAddressesAreSpared(t *testing.T) { t.Run("http2 engine", spare) }
+
+func spare(t *testing.T) {
+	w := start(t, func(s *tenant.Gateway, g *Gateway) {
+		proxied(s, g)
+		s.TrustedProxies = append(s.TrustedProxies, netip.MustParsePrefix("203.0.113.0/24"))
+		s.ProxyProtocol = append(s.ProxyProtocol, netip.MustParsePrefix("198.51.100.9/32"))
+	})
+	for _, address := range []string{"127.0.0.1", "::1", "10.1.2.3", "172.17.0.1", "192.168.1.1", "100.64.3.4", "fe80::1", "fd00::1", "203.0.113.5", "198.51.100.9"} {
+		w.assailFrom(address)
+		if took, err := w.enter(address); err != nil || took > time.Second {
+			t.Errorf("%s came in after %v, %v", address, took, err)
+		}
+	}
+	if n := w.counts.event(HandshakeDelayed); n > 0 {
+		t.Errorf("%d connections had to wait", n)
+	}
+}
+
+// TestCrowdOfAttackers has more connections come from one address than may wait.
+func TestCrowdOfAttackers(t *testing.T) { t.Run("http2 engine", crowd) }
+
+func crowd(t *testing.T) {
+	w := start(t, proxied)
+	w.assailFrom("198.51.100.7")
+	const many = 60
+	for range many {
+		w.come("198.51.100.7")
+	}
+	await(t, "all to be counted", func() bool { return w.paced() == many })
+	if refused := w.counts.event(HandshakeRefused); refused < many/4 || refused > many/2 {
+		t.Errorf("%d of %d were refused", refused, many)
+	}
+	if took, err := w.enter("198.51.100.8"); err != nil || took > time.Second {
+		t.Errorf("another address came in after %v, %v", took, err)
+	}
+}
+
+// TestFloodOfConnections opens more from one address than gateway.client_handshakes lets through.
+func TestFloodOfConnections(t *testing.T) {
+	w := start(t, func(s *tenant.Gateway, g *Gateway) {
+		proxied(s, g)
+		s.ClientHandshakes = 1
+	})
+	flooder, other := "198.51.100.7", "198.51.100.8"
+	began := time.Now()
+	for range 10 { // at once
+		if _, err := w.enter(flooder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.counts.event(HandshakeDelayed); n > 0 {
+		t.Errorf("%d connections had to wait within the burst", n)
+	}
+	const many = 40
+	for range many {
+		w.come(flooder)
+	}
+	late := func() int { return int(time.Since(began) / time.Second) } // so many more may come in meanwhile
+	await(t, "all to be counted", func() bool { return w.paced() >= many-late() })
+	if waited := w.counts.event(HandshakeDelayed); waited < 1 || waited > 3+late() {
+		t.Errorf("%d of %d connections waited", waited, many)
+	}
+	if took, err := w.enter(other); err != nil || took > time.Second {
+		t.Errorf("another address came in after %v, %v", took, err)
+	}
+	lines := w.logs.find("msg", "a client opens too many connections")
+	if len(lines) != 1 || lines[0]["client"] != flooder {
+		t.Errorf("logged %v", lines)
+	}
+	settings := *w.registry.Current().Gateway()
+	settings.ClientHandshakes = 0
+	w.registry.Publish(tenant.NewDirectory(settings, tenants()))
+	before := w.paced()
+	for range 20 {
+		if _, err := w.enter(flooder); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := w.paced() - before; n > 0 {
+		t.Errorf("%d connections had to wait without a limit", n)
+	}
+}
+
+// TestNobodyWaitsAtTheEnd serves who waits for its turn when a shutdown begins, at once.
+func TestNobodyWaitsAtTheEnd(t *testing.T) { t.Run("http2 engine", waitNoLonger) }
+
+func waitNoLonger(t *testing.T) {
+	w := start(t, proxied)
+	w.assailFrom("198.51.100.7")
+	w.handshakes.Punish(netip.MustParseAddr("198.51.100.7"), time.Now())
+	answered := make(chan error, 1)
+	go func() {
+		c, err := w.beginHTTP2(w.socketOf("198.51.100.7"), "anna.test")
+		if err == nil {
+			defer c.close()
+			if err = c.ask(1, true, "GET", "/"); err == nil {
+				err = c.flush()
+			}
+		}
+		if err == nil {
+			err = c.awaitEnd(1)
+		}
+		answered <- err
+	}()
+	await(t, "the connection", func() bool { return w.counts.event(HandshakeDelayed) > 0 })
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), atMost)
+	defer cancel()
+	if err := w.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := <-answered; err != nil || time.Since(began) > 2500*time.Millisecond {
+		t.Errorf("the request that waited ended with %v after %v", err, time.Since(began))
+	}
+}
+
+// TestPacedHTTP3 refuses HTTP/3 to an address that would have to wait, and counts handshakes for none that may be forged. That a connection
+// comes from a public address cannot be had on the loopback, so this asks as quic-go does.
+func TestPacedHTTP3(t *testing.T) {
+	w := start(t, func(s *tenant.Gateway, _ *Gateway) { s.ClientHandshakes = 1 })
+	come := func(address string, verified bool) error {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		_, err := w.http3.arrive(ctx, &quic.ClientInfo{RemoteAddr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address)), AddrVerified: verified})
+		return err
+	}
+	for range 50 {
+		if err := come("198.51.100.7:4000", false); err != nil {
+			t.Fatalf("an address that may be forged: %v", err)
+		}
+	}
+	served := 0
+	for ; come("198.51.100.7:4000", true) == nil; served++ {
+	}
+	if served < 10 || served > 12 {
+		t.Errorf("%d handshakes of one address were served, want 10", served)
+	}
+	if err := come("198.51.100.7:4000", false); err == nil {
+		t.Error("a handshake without a proven address is served where one with it is not")
+	}
+	if err := come("198.51.100.8:4000", true); err != nil {
+		t.Errorf("another address: %v", err)
+	}
+	w.handshakes.Punish(netip.MustParseAddr("198.51.100.9"), time.Now())
+	if err := come("198.51.100.9:4000", true); err == nil {
+		t.Error("an address that has attacked is served")
+	}
+	for range 50 {
+		if err := come("192.168.1.1:4000", true); err != nil {
+			t.Fatalf("an address that many share: %v", err)
+		}
+	}
+	if n := w.counts.event(HandshakeRefused); n != 3 {
+		t.Errorf("counted %d, want 3", n)
+	}
+	if got := w.do(w.clientHTTP3(""), "GET", "https://anna.test/", ""); got.StatusCode != 200 {
+		t.Errorf("status %d", got.StatusCode)
+	}
+}
