@@ -64,15 +64,12 @@ func (g *Gateway) awaitTurn(c *connection) bool {
 		return true
 	}
 	g.tellFlood(client)
-	if !ok || h.waiting.Add(1) > mostWaiting {
-		if ok {
-			h.waiting.Add(-1)
-		}
+	defer h.waiting.Add(-1)
+	if h.waiting.Add(1) > mostWaiting || !ok {
 		g.observer.Connection(HandshakeRefused)
 		_ = c.Close()
 		return false
 	}
-	defer h.waiting.Add(-1)
 	g.observer.Connection(HandshakeDelayed)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
