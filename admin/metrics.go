@@ -57,7 +57,7 @@ func NewMetrics(version string, directory *tenant.Registry, labels int) *Metrics
 		proxies:    counter("metahub_proxy_header_failures_total", "Connections of gateway.proxy_protocol that began with no well-formed PROXY header."),
 	}
 	paced := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "metahub_paced_handshakes_total", Help: "Connections of addresses that open too many, or have attacked: delayed until their turn, or refused.",
+		Name: "metahub_paced_connections_total", Help: "Connections of addresses that open too many, or have attacked: delayed until their turn, or refused.",
 	}, []string{"outcome"})
 	m.delayed, m.turnedAway = paced.WithLabelValues("delayed"), paced.WithLabelValues("refused")
 	m.attacks = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -111,11 +111,11 @@ func (m *Metrics) RequestRefused() { m.refused.Inc() }
 // ProxyRefused counts a connection of a proxy that began with no well-formed PROXY header.
 func (m *Metrics) ProxyRefused() { m.proxies.Inc() }
 
-// HandshakeDelayed counts a connection that had to wait because its address opens too many, or has attacked.
-func (m *Metrics) HandshakeDelayed() { m.delayed.Inc() }
+// ConnectionDelayed counts a connection that had to wait because its address opens too many, or has attacked.
+func (m *Metrics) ConnectionDelayed() { m.delayed.Inc() }
 
-// HandshakeRefused counts one that was closed because too many waited already.
-func (m *Metrics) HandshakeRefused() { m.turnedAway.Inc() }
+// ConnectionRefused counts one that was closed because too many waited already.
+func (m *Metrics) ConnectionRefused() { m.turnedAway.Inc() }
 
 // Attacked counts an HTTP/2 connection, or a stream of one, that was ended because its client had used up a budget; there are some fifteen
 // of those.

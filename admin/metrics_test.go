@@ -68,9 +68,9 @@ func TestMetricsPage(t *testing.T) {
 		m.HandshakeFailed()
 		m.RequestRefused()
 		m.ProxyRefused()
-		m.HandshakeDelayed()
-		m.HandshakeDelayed()
-		m.HandshakeRefused()
+		m.ConnectionDelayed()
+		m.ConnectionDelayed()
+		m.ConnectionRefused()
 	})
 	_, body := get(t, base+"/metrics", "")
 	lines := map[string]bool{}
@@ -99,8 +99,8 @@ func TestMetricsPage(t *testing.T) {
 		`metahub_handshake_failures_total 1`,
 		`metahub_refused_requests_total 1`,
 		`metahub_proxy_header_failures_total 1`,
-		`metahub_paced_handshakes_total{outcome="delayed"} 2`,
-		`metahub_paced_handshakes_total{outcome="refused"} 1`,
+		`metahub_paced_connections_total{outcome="delayed"} 2`,
+		`metahub_paced_connections_total{outcome="refused"} 1`,
 		`metahub_tenants 3`,
 		`metahub_tenants_flagged 1`,
 		`metahub_reloads_total{result="success"} 3`,

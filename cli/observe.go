@@ -32,10 +32,10 @@ func (o observer) Connection(e gateway.Event) {
 		o.metrics.RequestRefused()
 	case gateway.ProxyRefused:
 		o.metrics.ProxyRefused()
-	case gateway.HandshakeDelayed:
-		o.metrics.HandshakeDelayed()
-	case gateway.HandshakeRefused:
-		o.metrics.HandshakeRefused()
+	case gateway.ConnectionDelayed:
+		o.metrics.ConnectionDelayed()
+	case gateway.ConnectionRefused:
+		o.metrics.ConnectionRefused()
 	}
 }
 

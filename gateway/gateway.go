@@ -86,8 +86,8 @@ type Gateway struct {
 	access    *zap.Logger
 	limits    wire.Limits
 	admissions
-	handshakes handshakes
-	clock      func() time.Time // when requests and warnings come
+	arrivals arrivals
+	clock    func() time.Time // when requests and warnings come
 
 	cache        *cache.Cache
 	compressor   *compress.Compressor
@@ -134,7 +134,7 @@ func New(config Config) *Gateway {
 		},
 	}
 	g.admissions = admissions{limiter: limit.New(limit.Config{}), most: openFiles() / 2}
-	g.handshakes = newHandshakes()
+	g.arrivals = newArrivals()
 	g.clock, g.grace = time.Now, socketGrace
 	if g.observer == nil {
 		g.observer = nobody{}

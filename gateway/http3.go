@@ -139,7 +139,7 @@ func (h *http3) accept() {
 		if a, ok := layer.Context().Value(arrivalKey{}).(*arrival); ok {
 			a.end()
 			if !a.counted {
-				g.handshaken(layer.RemoteAddr())
+				g.countHTTP3(layer.RemoteAddr())
 			}
 		}
 		socket := newQUICSocket(layer)

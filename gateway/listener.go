@@ -76,7 +76,7 @@ func (g *Gateway) drop(c *connection) {
 
 func (g *Gateway) servePlain(c *connection) {
 	g.arriving.Done()
-	if !g.introduce(c) {
+	if !g.introduce(c) || !g.awaitTurn(c) {
 		return
 	}
 	guard := c.serveHTTP1(c, g.limits)

@@ -34,16 +34,16 @@ type Event uint8
 const (
 	Opened Event = iota
 	Closed
-	HandshakeFailed  // TLS was not agreed on: no certificate for the name, no common protocol, too slow
-	RequestRefused   // the bytes were no well-formed request
-	ProxyRefused     // a proxy of gateway.proxy_protocol sent no well-formed PROXY header
-	HandshakeDelayed // its address opens too many, or has attacked, so it had to wait for its turn
-	HandshakeRefused // and too many waited already
+	HandshakeFailed   // TLS was not agreed on: no certificate for the name, no common protocol, too slow
+	RequestRefused    // the bytes were no well-formed request
+	ProxyRefused      // a proxy of gateway.proxy_protocol sent no well-formed PROXY header
+	ConnectionDelayed // its address opens too many, or has attacked, so it had to wait for its turn
+	ConnectionRefused // and too many waited already
 )
 
 // String implements fmt.Stringer with the form that metrics use.
 func (e Event) String() string {
-	return [...]string{"opened", "closed", "handshake_failed", "request_refused", "proxy_refused", "handshake_delayed", "handshake_refused"}[e]
+	return [...]string{"opened", "closed", "handshake_failed", "request_refused", "proxy_refused", "connection_delayed", "connection_refused"}[e]
 }
 
 // nobody observes nothing.

@@ -30,7 +30,7 @@ const (
 // says how many connections had a request under way then, WebSockets not among them. It returns when every goroutine that the Gateway started has ended; only for a handler that hangs it does not wait.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	if !g.draining.Swap(true) {
-		close(g.handshakes.stopping)
+		close(g.arrivals.stopping)
 	}
 	for _, l := range g.listeners {
 		if tcp, ok := l.(*net.TCPListener); !ok || tcp.SetDeadline(time.Now().Add(lastConnections)) != nil {

@@ -21,7 +21,7 @@ func (s *settings) compileGateway() Gateway {
 		Concurrency: s.compileConcurrency(),
 		Cache:       s.compileCacheSize(),
 
-		ClientHandshakes: s.compileClientHandshakes(),
+		ClientConnectionRate: s.compileClientConnectionRate(),
 	}
 	if g.HTTPS == "" {
 		s.check("gateway.https", s.at("gateway.https", 0), errors.New("is empty: write a listen address like \":8443\""))

@@ -53,7 +53,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
 		ProxyProtocol:  []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16"), netip.MustParsePrefix("2001:db8::7/128")},
-		Data:           filepath.Join(folder, "data"), Models: filepath.Join(folder, "models"), Cache: 1 << 30, ClientHandshakes: 80,
+		Data:           filepath.Join(folder, "data"), Models: filepath.Join(folder, "models"), Cache: 1 << 30, ClientConnectionRate: 80,
 	}
 	if got := *d.Gateway(); !reflect.DeepEqual(got, wantGateway) {
 		t.Errorf("the gateway is\n%+v, want\n%+v", got, wantGateway)

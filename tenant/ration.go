@@ -166,9 +166,9 @@ func (s *settings) compileConcurrency() int {
 	return n
 }
 
-// compileClientHandshakes reads gateway.client_handshakes; 0 stands for "off".
-func (s *settings) compileClientHandshakes() (n int) {
-	v := s.text("gateway.client_handshakes")
-	s.check("gateway.client_handshakes", v.at, ration{&n, true}.read(v.text))
+// compileClientConnectionRate reads gateway.client_connection_rate; 0 stands for "off".
+func (s *settings) compileClientConnectionRate() (n int) {
+	v := s.text("gateway.client_connection_rate")
+	s.check("gateway.client_connection_rate", v.at, ration{&n, true}.read(v.text))
 	return n
 }

@@ -55,7 +55,7 @@ var allSettings = []setting{
 	{"gateway.env_dir", ""},
 	{"gateway.demo", false},
 	{"gateway.concurrency", ""}, // depends on the processors
-	{"gateway.client_handshakes", "50"},
+	{"gateway.client_connection_rate", "50"},
 	{"gateway.cache", "256MiB"},
 	{"defaults.frontend", ""},
 	{"defaults.backend", ""},

@@ -176,8 +176,8 @@ type Gateway struct {
 	Models string
 	// Concurrency is how many requests the process works on at once before tenants queue for their share; 0 leaves it to the gateway.
 	Concurrency int
-	// ClientHandshakes is how many TLS connections one client address may open a second, on average; 0 does not limit them.
-	ClientHandshakes int
+	// ClientConnectionRate is how many connections one client address may open a second, on average; 0 does not limit them.
+	ClientConnectionRate int
 	// Cache is how many bytes of answers are kept of all tenants together; 0 leaves it to the gateway.
 	Cache int64
 	// Demo seeds sample documents into embedded databases that are empty.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -88,7 +89,7 @@ func (w *world) come(address string) {
 
 // paced is how many connections had to wait, or were refused.
 func (w *world) paced() int {
-	return w.counts.event(HandshakeDelayed) + w.counts.event(HandshakeRefused)
+	return w.counts.event(ConnectionDelayed) + w.counts.event(ConnectionRefused)
 }
 
 func TestAttackerWaits(t *testing.T) { t.Run("http2 engine", attackerWaits) }
@@ -103,7 +104,7 @@ func attackerWaits(t *testing.T) {
 	if err := w.enter(attacker); err != nil || time.Since(began) < time.Second {
 		t.Errorf("the attacker came in again after %v, %v", time.Since(began), err)
 	}
-	if n := w.counts.event(HandshakeDelayed); n != 1 {
+	if n := w.counts.event(ConnectionDelayed); n != 1 {
 		t.Errorf("%d connections had to wait", n)
 	}
 	at.move(time.Minute)
@@ -139,18 +140,18 @@ func crowd(t *testing.T) {
 		w.come("198.51.100.7")
 	}
 	await(t, "all to be counted", func() bool { return w.paced() == many })
-	if waiting := w.counts.event(HandshakeDelayed); waiting != 31 { // after 2 s, and every fifth of a second up to 8 s
+	if waiting := w.counts.event(ConnectionDelayed); waiting != 31 { // after 2 s, and every fifth of a second up to 8 s
 		t.Errorf("%d of %d wait, want 31", waiting, many)
 	}
 	w.pass("198.51.100.8")
 }
 
-// TestFloodOfConnections opens more from one address than gateway.client_handshakes lets through.
+// TestFloodOfConnections opens more from one address than gateway.client_connection_rate lets through.
 func TestFloodOfConnections(t *testing.T) {
 	at := new(standing)
 	w := start(t, func(s *tenant.Gateway, g *Gateway) {
 		at.proxied(s, g)
-		s.ClientHandshakes = 1
+		s.ClientConnectionRate = 1
 	})
 	flooder, other := "198.51.100.7", "198.51.100.8"
 	for range 10 { // at once
@@ -161,10 +162,19 @@ func TestFloodOfConnections(t *testing.T) {
 		w.come(flooder)
 	}
 	await(t, "all to be counted", func() bool { return w.paced() == many })
-	if waiting := w.counts.event(HandshakeDelayed); waiting != 2 { // one second, and two
+	if waiting := w.counts.event(ConnectionDelayed); waiting != 2 { // one second, and two
 		t.Errorf("%d of %d connections wait, want 2", waiting, many)
 	}
 	w.pass(other)
+	plain, err := net.Dial("tcp", w.http.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	_, _ = io.WriteString(plain, introduction(t, 2, flooder+":5000", 0)+"GET / HTTP/1.1\r\nHost: anna.test\r\n\r\n")
+	if answer, err := io.ReadAll(plain); len(answer) > 0 {
+		t.Errorf("over plain HTTP it is answered %q, %v", answer, err)
+	}
 	at.move(3 * time.Second)
 	w.pass(flooder)
 	lines := w.logs.find("msg", "a client opens too many connections")
@@ -172,7 +182,7 @@ func TestFloodOfConnections(t *testing.T) {
 		t.Errorf("logged %v", lines)
 	}
 	settings := *w.registry.Current().Gateway()
-	settings.ClientHandshakes = 0
+	settings.ClientConnectionRate = 0
 	w.registry.Publish(tenant.NewDirectory(settings, tenants()))
 	for range 20 {
 		w.pass(flooder)
@@ -186,7 +196,7 @@ func waitNoLonger(t *testing.T) {
 	at := new(standing)
 	w := start(t, at.proxied)
 	w.assailFrom("198.51.100.7")
-	w.handshakes.Punish(netip.MustParseAddr("198.51.100.7"), at.now())
+	w.arrivals.Punish(netip.MustParseAddr("198.51.100.7"), at.now())
 	answered := make(chan error, 1)
 	go func() {
 		c, err := w.beginHTTP2(w.socketOf("198.51.100.7"), "anna.test")
@@ -201,7 +211,7 @@ func waitNoLonger(t *testing.T) {
 		}
 		answered <- err
 	}()
-	await(t, "the connection", func() bool { return w.counts.event(HandshakeDelayed) > 0 })
+	await(t, "the connection", func() bool { return w.counts.event(ConnectionDelayed) > 0 })
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), atMost)
 	defer cancel()
@@ -218,7 +228,7 @@ func waitNoLonger(t *testing.T) {
 func TestPacedHTTP3(t *testing.T) {
 	at := new(standing)
 	w := start(t, func(s *tenant.Gateway, g *Gateway) {
-		s.ClientHandshakes = 1
+		s.ClientConnectionRate = 1
 		g.clock = at.now
 	})
 	come := func(address string, verified bool) error {
@@ -244,7 +254,7 @@ func TestPacedHTTP3(t *testing.T) {
 	if err := come("198.51.100.8:4000", true); err != nil {
 		t.Errorf("another address: %v", err)
 	}
-	w.handshakes.Punish(netip.MustParseAddr("198.51.100.9"), at.now())
+	w.arrivals.Punish(netip.MustParseAddr("198.51.100.9"), at.now())
 	if err := come("198.51.100.9:4000", true); err == nil {
 		t.Error("an address that has attacked is served")
 	}
@@ -253,7 +263,7 @@ func TestPacedHTTP3(t *testing.T) {
 			t.Fatalf("an address that many share: %v", err)
 		}
 	}
-	if n := w.counts.event(HandshakeRefused); n != 3 {
+	if n := w.counts.event(ConnectionRefused); n != 3 {
 		t.Errorf("counted %d, want 3", n)
 	}
 	if got := w.do(w.clientHTTP3(""), "GET", "https://anna.test/", ""); got.StatusCode != 200 {

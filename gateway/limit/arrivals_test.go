@@ -13,15 +13,15 @@ var (
 	innocent = netip.MustParseAddr("203.0.113.10")
 )
 
-// door is Handshakes at a time that stands still.
+// door is Arrivals at a time that stands still.
 type door struct {
 	*testing.T
-	*Handshakes
+	*Arrivals
 	now time.Time
 }
 
 func newDoor(t *testing.T) *door {
-	h := NewHandshakes()
+	h := NewArrivals()
 	return &door{t, h, h.base.Add(time.Hour)}
 }
 
@@ -69,10 +69,10 @@ func TestPenalty(t *testing.T) {
 	}
 }
 
-func TestRateOfHandshakes(t *testing.T) {
+func TestRateOfConnections(t *testing.T) {
 	d := newDoor(t)
 	const rate = 50
-	for range rate * handshakeBurst {
+	for range rate * arrivalBurst {
 		d.turn(attacker, rate, 0)
 	}
 	for n := range 100 {
@@ -96,7 +96,7 @@ func TestRateOfHandshakes(t *testing.T) {
 // TestRateAndPenalty waits for whichever takes longer.
 func TestRateAndPenalty(t *testing.T) {
 	d := newDoor(t)
-	for range handshakeBurst {
+	for range arrivalBurst {
 		d.turn(attacker, 1, 0)
 	}
 	d.Punish(attacker, d.now)
@@ -105,10 +105,10 @@ func TestRateAndPenalty(t *testing.T) {
 	d.turn(attacker, 1, 0)
 }
 
-// TestHandshakesOfANetwork attacks from one address of a /64 network: the others are the same customer's.
-func TestHandshakesOfANetwork(t *testing.T) {
+// TestArrivalsOfANetwork attacks from one address of a /64 network: the others are the same customer's.
+func TestArrivalsOfANetwork(t *testing.T) {
 	d := newDoor(t)
-	for range handshakeBurst {
+	for range arrivalBurst {
 		d.turn(netip.MustParseAddr("2001:db8:1:2::1"), 1, 0)
 	}
 	d.turn(netip.MustParseAddr("2001:db8:1:2:3:4:5:6"), 1, time.Second)
@@ -118,8 +118,8 @@ func TestHandshakesOfANetwork(t *testing.T) {
 	d.turn(netip.MustParseAddr("2001:db8:1:3::1"), 0, 0)
 }
 
-// TestHandshakesOfMany attacks from more addresses than are remembered, at once: memory is bounded, and who was innocent is served.
-func TestHandshakesOfMany(t *testing.T) {
+// TestArrivalsOfMany attacks from more addresses than are remembered, at once: memory is bounded, and who was innocent is served.
+func TestArrivalsOfMany(t *testing.T) {
 	d := newDoor(t)
 	var all sync.WaitGroup
 	for part := range 8 {
@@ -142,7 +142,7 @@ func TestHandshakesOfMany(t *testing.T) {
 }
 
 func BenchmarkTurn(b *testing.B) {
-	h := NewHandshakes()
+	h := NewArrivals()
 	h.Punish(attacker, h.base)
 	at := h.base
 	b.ReportAllocs()

@@ -15,17 +15,17 @@ import (
 // mostWaiting is how many connections wait for their turn at once, of all addresses.
 const mostWaiting = 1024
 
-// handshakes say which connections have to wait before their handshake.
-type handshakes struct {
-	*limit.Handshakes
+// arrivals say which connections have to wait before anything is read of them.
+type arrivals struct {
+	*limit.Arrivals
 	waiting  atomic.Int64
 	stopping chan struct{} // closed by a shutdown, behind which nobody waits
 	attacks  limit.Warnings
 	floods   limit.Warnings
 }
 
-func newHandshakes() handshakes {
-	return handshakes{Handshakes: limit.NewHandshakes(), stopping: make(chan struct{})}
+func newArrivals() arrivals {
+	return arrivals{Arrivals: limit.NewArrivals(), stopping: make(chan struct{})}
 }
 
 // punish notes an attack over HTTP/2, which has ended its connection.
@@ -33,9 +33,9 @@ func (g *Gateway) punish(c *http2.Conn, budget string) {
 	g.observer.Attacked(budget)
 	client, now := c.Carrier().(*carrier).addr, g.clock()
 	if !g.isShared(client) {
-		g.handshakes.Punish(client, now)
+		g.arrivals.Punish(client, now)
 	}
-	if n := g.handshakes.attacks.Warn(now); n > 0 {
+	if n := g.arrivals.attacks.Warn(now); n > 0 {
 		g.log.Warn("a client attacks over HTTP/2: its connections are ended, and its next ones have to wait",
 			zap.Stringer("client", client), zap.String("budget", budget), zap.Int64("attacks", n))
 	}
@@ -52,25 +52,25 @@ func (g *Gateway) isShared(a netip.Addr) bool {
 }
 
 // awaitTurn has a connection wait whose address opens too many, or has attacked. It reports false when it closed the connection, since too
-// many wait.
+// many wait: handshakes cost more than most requests, and each connection takes a file descriptor.
 func (g *Gateway) awaitTurn(c *connection) bool {
 	client := addrOf(c.RemoteAddr())
 	if g.isShared(client) {
 		return true
 	}
-	h := &g.handshakes
-	wait, ok := h.Turn(client, g.registry.Current().Gateway().ClientHandshakes, g.clock())
+	h := &g.arrivals
+	wait, ok := h.Turn(client, g.registry.Current().Gateway().ClientConnectionRate, g.clock())
 	if wait == 0 {
 		return true
 	}
 	g.tellFlood(client)
 	defer h.waiting.Add(-1)
 	if h.waiting.Add(1) > mostWaiting || !ok {
-		g.observer.Connection(HandshakeRefused)
+		g.observer.Connection(ConnectionRefused)
 		_ = c.Close()
 		return false
 	}
-	g.observer.Connection(HandshakeDelayed)
+	g.observer.Connection(ConnectionDelayed)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -87,27 +87,27 @@ func (g *Gateway) mayCome(remote net.Addr, verified bool) bool {
 	if g.isShared(client) {
 		return true
 	}
-	if g.handshakes.Waits(client, g.registry.Current().Gateway().ClientHandshakes, g.clock()) {
+	if g.arrivals.Waits(client, g.registry.Current().Gateway().ClientConnectionRate, g.clock()) {
 		g.tellFlood(client)
-		g.observer.Connection(HandshakeRefused)
+		g.observer.Connection(ConnectionRefused)
 		return false
 	}
 	if verified {
-		g.handshaken(remote)
+		g.countHTTP3(remote)
 	}
 	return true
 }
 
-// handshaken counts a handshake of HTTP/3 whose client is where it says.
-func (g *Gateway) handshaken(remote net.Addr) {
+// countHTTP3 counts a connection of HTTP/3 whose client is where it says.
+func (g *Gateway) countHTTP3(remote net.Addr) {
 	if client := addrOf(remote); !g.isShared(client) {
-		_, _ = g.handshakes.Turn(client, g.registry.Current().Gateway().ClientHandshakes, g.clock())
+		_, _ = g.arrivals.Turn(client, g.registry.Current().Gateway().ClientConnectionRate, g.clock())
 	}
 }
 
 func (g *Gateway) tellFlood(client netip.Addr) {
-	if n := g.handshakes.floods.Warn(g.clock()); n > 0 {
-		g.log.Warn("a client opens too many connections, and they have to wait: if it is a proxy, list it in gateway.trusted_proxies; else find out who it is, or raise gateway.client_handshakes",
+	if n := g.arrivals.floods.Warn(g.clock()); n > 0 {
+		g.log.Warn("a client opens too many connections, and they have to wait: if it is a proxy, list it in gateway.trusted_proxies; else find out who it is, or raise gateway.client_connection_rate",
 			zap.Stringer("client", client), zap.Int64("connections", n))
 	}
 }

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	handshakeBurst    = 10              // seconds' worth of handshakes that an address may begin at once
-	handshakePatience = 2 * time.Second // that a connection waits for its turn by the rate
-	mostPaced         = 1 << 18         // addresses, at 16 bytes each
+	arrivalBurst    = 10              // seconds' worth of connections that an address may open at once
+	arrivalPatience = 2 * time.Second // that a connection waits for its turn by the rate
+	mostPaced       = 1 << 18         // addresses, at 16 bytes each
 
 	penalty       = 2 * time.Second        // for an attack
 	mostForAttack = 4 * time.Second        // that an address is made to wait for attacks alone
@@ -18,24 +18,24 @@ const (
 	mostPenalized = 1 << 16                // addresses, at 16 bytes each
 )
 
-// Handshakes decide when a new connection may begin its handshake, which costs the process more than most of what comes behind it. One
-// client address begins so many a second and no more: whoever opens a connection for each request of a flood waits for itself. And one
-// that has attacked waits for some seconds, so that who is cut off gains nothing by coming back at once. An IPv6 address stands for its /64
+// Arrivals decide when a new connection may go on, whose handshake costs the process more than most of what comes behind it. One client
+// address opens so many a second and no more: whoever opens one for each request of a flood waits for itself. And one that has attacked
+// waits for some seconds, so that who is cut off gains nothing by coming back at once. An IPv6 address stands for its /64
 // network. Methods may be called at once from any number of goroutines.
-type Handshakes struct {
+type Arrivals struct {
 	base      time.Time // of all times, which are in nanoseconds since
 	paced     *addresses
 	penalized *addresses   // when the next connection of an address may go on; each one that waits moves it ahead
 	over      atomic.Int64 // when no address will be penalized any more
 }
 
-// NewHandshakes makes Handshakes of which none has begun.
-func NewHandshakes() *Handshakes {
-	return &Handshakes{base: time.Now(), paced: newAddresses(mostPaced), penalized: newAddresses(mostPenalized)}
+// NewArrivals makes Arrivals of which none has come yet.
+func NewArrivals() *Arrivals {
+	return &Arrivals{base: time.Now(), paced: newAddresses(mostPaced), penalized: newAddresses(mostPenalized)}
 }
 
 // Punish notes that client has attacked.
-func (h *Handshakes) Punish(client netip.Addr, at time.Time) {
+func (h *Arrivals) Punish(client netip.Addr, at time.Time) {
 	now := h.since(at)
 	h.penalized.change(h.penalized.key(0, client), now, func(e *address) {
 		e.arrival = max(e.arrival, min(max(e.arrival, now)+int64(penalty), now+int64(mostForAttack)))
@@ -43,15 +43,15 @@ func (h *Handshakes) Punish(client netip.Addr, at time.Time) {
 	})
 }
 
-// Turn counts a new connection of client, of which perSecond may begin on average, or any number if that is 0, and says how long it has to
+// Turn counts a new connection of client, of which perSecond may come on average, or any number if that is 0, and says how long it has to
 // wait; ok is false if it is not to be served at all.
-func (h *Handshakes) Turn(client netip.Addr, perSecond int, at time.Time) (wait time.Duration, ok bool) {
+func (h *Arrivals) Turn(client netip.Addr, perSecond int, at time.Time) (wait time.Duration, ok bool) {
 	now, ok := h.since(at), true
 	var paced, penalized int64
 	if perSecond > 0 {
-		r, _ := newRate(perSecond, handshakeBurst*perSecond)
+		r, _ := newRate(perSecond, arrivalBurst*perSecond)
 		h.paced.change(h.paced.key(0, client), now, func(e *address) {
-			e.arrival, paced, ok = r.reserve(e.arrival, now, int64(handshakePatience))
+			e.arrival, paced, ok = r.reserve(e.arrival, now, int64(arrivalPatience))
 		})
 	}
 	if ok && h.over.Load() > now {
@@ -69,12 +69,12 @@ func (h *Handshakes) Turn(client netip.Addr, perSecond int, at time.Time) (wait 
 }
 
 // Waits reports whether a connection of client would have to wait now. It counts nothing.
-func (h *Handshakes) Waits(client netip.Addr, perSecond int, at time.Time) (waits bool) {
+func (h *Arrivals) Waits(client netip.Addr, perSecond int, at time.Time) (waits bool) {
 	now := h.since(at)
 	if perSecond > 0 {
-		r, _ := newRate(perSecond, handshakeBurst*perSecond)
+		r, _ := newRate(perSecond, arrivalBurst*perSecond)
 		h.paced.look(h.paced.key(0, client), func(e *address) {
-			_, wait, _ := r.reserve(e.arrival, now, int64(handshakePatience))
+			_, wait, _ := r.reserve(e.arrival, now, int64(arrivalPatience))
 			waits = wait > 0
 		})
 	}
@@ -84,9 +84,9 @@ func (h *Handshakes) Waits(client netip.Addr, perSecond int, at time.Time) (wait
 	return waits
 }
 
-func (h *Handshakes) since(at time.Time) int64 { return int64(at.Sub(h.base)) }
+func (h *Arrivals) since(at time.Time) int64 { return int64(at.Sub(h.base)) }
 
-func (h *Handshakes) extend(arrival int64) {
+func (h *Arrivals) extend(arrival int64) {
 	for {
 		before := h.over.Load()
 		if arrival <= before || h.over.CompareAndSwap(before, arrival) {
