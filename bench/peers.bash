@@ -168,7 +168,7 @@ start_haproxy() {
 		  http-request set-header X-Tenant anastasia if { hdr(host) -m beg page.localhost }
 		  http-request set-header X-Forwarded-Proto https
 		  option forwardfor
-		  $(printf '%s\n\t\t  ' "$@")
+		  $(printf '  %s\n' "$@")
 		  default_backend frontend
 		backend frontend
 		  server s1 127.0.0.1:$upstream
@@ -218,10 +218,11 @@ start_peers() {
 		case $peer in
 		nginx) start_nginx nginx off ;;
 		nginx-log) start_nginx nginx-log "$dir/access.log combined buffer=64k flush=1s" ;;
-		haproxy) ! command -v haproxy >/dev/null || start_haproxy haproxy ;;
-		haproxy-log) ! command -v haproxy >/dev/null || start_haproxy haproxy-log "log stdout format raw local0" "option httplog" ;;
-		caddy) ! command -v caddy >/dev/null || start_caddy caddy ;;
-		caddy-log) ! command -v caddy >/dev/null || start_caddy caddy-log "$dir/caddy.access" ;;
+		*) command -v "${peer%-log}" >/dev/null || continue ;;&
+		haproxy) start_haproxy haproxy ;;
+		haproxy-log) start_haproxy haproxy-log "log stdout format raw local0" "option httplog" ;;
+		caddy) start_caddy caddy ;;
+		caddy-log) start_caddy caddy-log "$dir/caddy.access" ;;
 		esac
 	done
 }

@@ -21,7 +21,7 @@ type arrivals struct {
 	waiting  atomic.Int64
 	stopping chan struct{} // closed by a shutdown, behind which nobody waits
 	attacks  limit.Warnings
-	floods   limit.Warnings
+	paced    limit.Warnings
 }
 
 func newArrivals() arrivals {
@@ -58,14 +58,14 @@ func (g *Gateway) awaitTurn(c *connection) bool {
 	if g.isShared(client) {
 		return true
 	}
-	h := &g.arrivals
-	wait, ok := h.Turn(client, g.registry.Current().Gateway().ClientConnectionRate, g.clock())
+	a := &g.arrivals
+	wait, ok := a.Turn(client, g.registry.Current().Gateway().ClientConnectionRate, g.clock())
 	if wait == 0 {
 		return true
 	}
-	g.tellFlood(client)
-	defer h.waiting.Add(-1)
-	if h.waiting.Add(1) > mostWaiting || !ok {
+	g.tellWaiting(client)
+	defer a.waiting.Add(-1)
+	if a.waiting.Add(1) > mostWaiting || !ok {
 		g.observer.Connection(ConnectionRefused)
 		_ = c.Close()
 		return false
@@ -75,7 +75,7 @@ func (g *Gateway) awaitTurn(c *connection) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-h.stopping:
+	case <-a.stopping:
 	}
 	return true
 }
@@ -88,7 +88,7 @@ func (g *Gateway) mayCome(remote net.Addr, verified bool) bool {
 		return true
 	}
 	if g.arrivals.Waits(client, g.registry.Current().Gateway().ClientConnectionRate, g.clock()) {
-		g.tellFlood(client)
+		g.tellWaiting(client)
 		g.observer.Connection(ConnectionRefused)
 		return false
 	}
@@ -105,9 +105,10 @@ func (g *Gateway) countHTTP3(remote net.Addr) {
 	}
 }
 
-func (g *Gateway) tellFlood(client netip.Addr) {
-	if n := g.arrivals.floods.Warn(g.clock()); n > 0 {
-		g.log.Warn("a client opens too many connections, and they have to wait: if it is a proxy, list it in gateway.trusted_proxies; else find out who it is, or raise gateway.client_connection_rate",
+// tellWaiting counts a connection that has to wait, or is refused, for the log.
+func (g *Gateway) tellWaiting(client netip.Addr) {
+	if n := g.arrivals.paced.Warn(g.clock()); n > 0 {
+		g.log.Warn("connections of a client have to wait, since it opens too many or has attacked: if it is a proxy, list it in gateway.trusted_proxies; if it may open as many, raise gateway.client_connection_rate",
 			zap.Stringer("client", client), zap.Int64("connections", n))
 	}
 }

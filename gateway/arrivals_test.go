@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,18 +13,10 @@ import (
 	"metahub/tenant"
 )
 
-// standing is a clock that stands until it is moved.
-type standing struct{ after atomic.Int64 }
-
-var noon = time.Now().Add(time.Hour) // later than any gateway was made
-
-func (s *standing) now() time.Time           { return noon.Add(time.Duration(s.after.Load())) }
-func (s *standing) move(after time.Duration) { s.after.Add(int64(after)) }
-
-// proxied makes a gateway behind proxies go by it.
-func (s *standing) proxied(settings *tenant.Gateway, g *Gateway) {
-	proxied(settings, g)
-	g.clock = s.now
+// proxied makes a gateway behind proxies go by the clock.
+func (c *standing) proxied(s *tenant.Gateway, g *Gateway) {
+	proxied(s, g)
+	c.keep(g)
 }
 
 // assailFrom floods a gateway behind a proxy with PING from an address until the connection is cut off.
@@ -95,8 +86,8 @@ func (w *world) paced() int {
 func TestAttackerWaits(t *testing.T) { t.Run("http2 engine", attackerWaits) }
 
 func attackerWaits(t *testing.T) {
-	at := new(standing)
-	w := start(t, at.proxied)
+	clock := new(standing)
+	w := start(t, clock.proxied)
 	attacker, other := "198.51.100.7", "198.51.100.8"
 	w.assailFrom(attacker)
 	w.pass(other)
@@ -107,7 +98,7 @@ func attackerWaits(t *testing.T) {
 	if n := w.counts.event(ConnectionDelayed); n != 1 {
 		t.Errorf("%d connections had to wait", n)
 	}
-	at.move(time.Minute)
+	clock.move(time.Minute)
 	w.pass(attacker)
 	if lines := w.logs.find("msg", "a client attacks over HTTP/2"); len(lines) != 1 || lines[0]["client"] != attacker || lines[0]["budget"] != "ping" {
 		t.Errorf("logged %v", lines)
@@ -148,9 +139,9 @@ func crowd(t *testing.T) {
 
 // TestFloodOfConnections opens more from one address than gateway.client_connection_rate lets through.
 func TestFloodOfConnections(t *testing.T) {
-	at := new(standing)
+	clock := new(standing)
 	w := start(t, func(s *tenant.Gateway, g *Gateway) {
-		at.proxied(s, g)
+		clock.proxied(s, g)
 		s.ClientConnectionRate = 1
 	})
 	flooder, other := "198.51.100.7", "198.51.100.8"
@@ -175,9 +166,9 @@ func TestFloodOfConnections(t *testing.T) {
 	if answer, err := io.ReadAll(plain); len(answer) > 0 {
 		t.Errorf("over plain HTTP it is answered %q, %v", answer, err)
 	}
-	at.move(3 * time.Second)
+	clock.move(3 * time.Second)
 	w.pass(flooder)
-	lines := w.logs.find("msg", "a client opens too many connections")
+	lines := w.logs.find("msg", "connections of a client have to wait")
 	if len(lines) != 1 || lines[0]["client"] != flooder {
 		t.Errorf("logged %v", lines)
 	}
@@ -193,10 +184,9 @@ func TestFloodOfConnections(t *testing.T) {
 func TestNobodyWaitsAtTheEnd(t *testing.T) { t.Run("http2 engine", waitNoLonger) }
 
 func waitNoLonger(t *testing.T) {
-	at := new(standing)
-	w := start(t, at.proxied)
+	w := start(t, new(standing).proxied)
 	w.assailFrom("198.51.100.7")
-	w.arrivals.Punish(netip.MustParseAddr("198.51.100.7"), at.now())
+	w.arrivals.Punish(netip.MustParseAddr("198.51.100.7"), w.clock())
 	answered := make(chan error, 1)
 	go func() {
 		c, err := w.beginHTTP2(w.socketOf("198.51.100.7"), "anna.test")
@@ -226,10 +216,9 @@ func waitNoLonger(t *testing.T) {
 // TestPacedHTTP3 refuses HTTP/3 to an address that would have to wait, and counts handshakes for none that may be forged. That a connection
 // comes from a public address cannot be had on the loopback, so this asks as quic-go does.
 func TestPacedHTTP3(t *testing.T) {
-	at := new(standing)
 	w := start(t, func(s *tenant.Gateway, g *Gateway) {
 		s.ClientConnectionRate = 1
-		g.clock = at.now
+		stopClock(s, g)
 	})
 	come := func(address string, verified bool) error {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -254,7 +243,7 @@ func TestPacedHTTP3(t *testing.T) {
 	if err := come("198.51.100.8:4000", true); err != nil {
 		t.Errorf("another address: %v", err)
 	}
-	w.arrivals.Punish(netip.MustParseAddr("198.51.100.9"), at.now())
+	w.arrivals.Punish(netip.MustParseAddr("198.51.100.9"), w.clock())
 	if err := come("198.51.100.9:4000", true); err == nil {
 		t.Error("an address that has attacked is served")
 	}

@@ -443,10 +443,21 @@ func trustLoopback(s *tenant.Gateway, _ *Gateway) {
 }
 
 // stopClock has all requests come at one moment, as far as rates are concerned.
-func stopClock(_ *tenant.Gateway, g *Gateway) {
-	now := time.Now()
-	g.clock = func() time.Time { return now }
+func stopClock(_ *tenant.Gateway, g *Gateway) { new(standing).keep(g) }
+
+// standing is a clock that stands until it is moved.
+type standing struct {
+	from  time.Time
+	moved atomic.Int64
 }
+
+// keep has a gateway go by the clock.
+func (c *standing) keep(g *Gateway) {
+	c.from = time.Now()
+	g.clock = func() time.Time { return c.from.Add(time.Duration(c.moved.Load())) }
+}
+
+func (c *standing) move(after time.Duration) { c.moved.Add(int64(after)) }
 
 // body is a streamed answer that a test feeds.
 type body struct {

@@ -9,9 +9,10 @@
 //	go run ./bench/flood -protocol h2 -attack rapid-reset -nice 0 -elsewhere
 //
 // The attack is a process of its own, by default at the lowest priority: what it takes of the processors is no cost of the gateway's. With
-// -elsewhere a third part of each round has it attack a second gateway, which shows what sharing the processors alone does. Over TCP
-// it says in PROXY headers that it comes from a public address, since no others are made to wait; for HTTP/3 give the loopback one
-// (ip addr add 203.0.113.9/32 dev lo) and attack with -from 203.0.113.9. The calm tenant's requests go out at fixed times, whether or not the ones before them were answered.
+// -elsewhere a third part of each round has it attack a second gateway, which shows what sharing the processors alone does. Over TCP it says
+// in PROXY headers that it comes from a public address, since no others are made to wait; for HTTP/3 give the loopback one (ip addr add
+// 203.0.113.9/32 dev lo) and attack with -from 203.0.113.9. The calm tenant's requests go out at fixed times, whether or not the ones before
+// them were answered.
 package main
 
 import (

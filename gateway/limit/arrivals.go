@@ -20,8 +20,8 @@ const (
 
 // Arrivals decide when a new connection may go on, whose handshake costs the process more than most of what comes behind it. One client
 // address opens so many a second and no more: whoever opens one for each request of a flood waits for itself. And one that has attacked
-// waits for some seconds, so that who is cut off gains nothing by coming back at once. An IPv6 address stands for its /64
-// network. Methods may be called at once from any number of goroutines.
+// waits for some seconds, so that who is cut off gains nothing by coming back at once. An IPv6 address stands for its /64 network. Methods may
+// be called at once from any number of goroutines.
 type Arrivals struct {
 	base      time.Time // of all times, which are in nanoseconds since
 	paced     *addresses
@@ -35,33 +35,33 @@ func NewArrivals() *Arrivals {
 }
 
 // Punish notes that client has attacked.
-func (h *Arrivals) Punish(client netip.Addr, at time.Time) {
-	now := h.since(at)
-	h.penalized.change(h.penalized.key(0, client), now, func(e *address) {
+func (a *Arrivals) Punish(client netip.Addr, at time.Time) {
+	now := a.since(at)
+	a.penalized.change(a.penalized.key(0, client), now, func(e *address) {
 		e.arrival = max(e.arrival, min(max(e.arrival, now)+int64(penalty), now+int64(mostForAttack)))
-		h.extend(e.arrival)
+		a.extend(e.arrival)
 	})
 }
 
 // Turn counts a new connection of client, of which perSecond may come on average, or any number if that is 0, and says how long it has to
 // wait; ok is false if it is not to be served at all.
-func (h *Arrivals) Turn(client netip.Addr, perSecond int, at time.Time) (wait time.Duration, ok bool) {
-	now, ok := h.since(at), true
+func (a *Arrivals) Turn(client netip.Addr, perSecond int, at time.Time) (wait time.Duration, ok bool) {
+	now, ok := a.since(at), true
 	var paced, penalized int64
 	if perSecond > 0 {
 		r, _ := newRate(perSecond, arrivalBurst*perSecond)
-		h.paced.change(h.paced.key(0, client), now, func(e *address) {
+		a.paced.change(a.paced.key(0, client), now, func(e *address) {
 			e.arrival, paced, ok = r.reserve(e.arrival, now, int64(arrivalPatience))
 		})
 	}
-	if ok && h.over.Load() > now {
-		h.penalized.look(h.penalized.key(0, client), func(e *address) {
+	if ok && a.over.Load() > now {
+		a.penalized.look(a.penalized.key(0, client), func(e *address) {
 			if penalized = max(e.arrival-now, 0); penalized == 0 {
 				return
 			}
 			if ok = penalized <= int64(penalizedWait); ok {
 				e.arrival += int64(penalizedTurn)
-				h.extend(e.arrival)
+				a.extend(e.arrival)
 			}
 		})
 	}
@@ -69,27 +69,27 @@ func (h *Arrivals) Turn(client netip.Addr, perSecond int, at time.Time) (wait ti
 }
 
 // Waits reports whether a connection of client would have to wait now. It counts nothing.
-func (h *Arrivals) Waits(client netip.Addr, perSecond int, at time.Time) (waits bool) {
-	now := h.since(at)
+func (a *Arrivals) Waits(client netip.Addr, perSecond int, at time.Time) (waits bool) {
+	now := a.since(at)
 	if perSecond > 0 {
 		r, _ := newRate(perSecond, arrivalBurst*perSecond)
-		h.paced.look(h.paced.key(0, client), func(e *address) {
+		a.paced.look(a.paced.key(0, client), func(e *address) {
 			_, wait, _ := r.reserve(e.arrival, now, int64(arrivalPatience))
 			waits = wait > 0
 		})
 	}
-	if h.over.Load() > now {
-		h.penalized.look(h.penalized.key(0, client), func(e *address) { waits = waits || e.arrival > now })
+	if a.over.Load() > now {
+		a.penalized.look(a.penalized.key(0, client), func(e *address) { waits = waits || e.arrival > now })
 	}
 	return waits
 }
 
-func (h *Arrivals) since(at time.Time) int64 { return int64(at.Sub(h.base)) }
+func (a *Arrivals) since(at time.Time) int64 { return int64(at.Sub(a.base)) }
 
-func (h *Arrivals) extend(arrival int64) {
+func (a *Arrivals) extend(arrival int64) {
 	for {
-		before := h.over.Load()
-		if arrival <= before || h.over.CompareAndSwap(before, arrival) {
+		before := a.over.Load()
+		if arrival <= before || a.over.CompareAndSwap(before, arrival) {
 			return
 		}
 	}

@@ -21,8 +21,8 @@ type door struct {
 }
 
 func newDoor(t *testing.T) *door {
-	h := NewArrivals()
-	return &door{t, h, h.base.Add(time.Hour)}
+	a := NewArrivals()
+	return &door{t, a, a.base.Add(time.Hour)}
 }
 
 // turn has a connection come, which is to wait.
@@ -142,12 +142,12 @@ func TestArrivalsOfMany(t *testing.T) {
 }
 
 func BenchmarkTurn(b *testing.B) {
-	h := NewArrivals()
-	h.Punish(attacker, h.base)
-	at := h.base
+	a := NewArrivals()
+	a.Punish(attacker, a.base)
+	at := a.base
 	b.ReportAllocs()
 	for b.Loop() {
 		at = at.Add(time.Second)
-		h.Turn(innocent, 50, at)
+		a.Turn(innocent, 50, at)
 	}
 }
